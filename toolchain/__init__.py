@@ -1,0 +1,12 @@
+"""What the lab runs on: Java, the Spark and Kafka jars, the Pulumi CLI; where they are and how they get there.
+
+Everything is cached outside the checkout, in `$XDG_CACHE_HOME/azure-streaming-lab`. `python3 -m toolchain` sets it all
+up with the standard library alone; the functions here only look things up.
+"""
+
+from toolchain.common import ToolMissing
+from toolchain.engine import find as pulumi
+from toolchain.ivy import folder as jars
+from toolchain.jvm import find as java
+
+__all__ = ["ToolMissing", "jars", "java", "pulumi"]

@@ -1,0 +1,81 @@
+"""What every part of the set-up shares: the cache, its lock, running a tool, and telling the user."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class ToolMissing(Exception):
+    """A tool that the lab needs is not here; the text says which and what to do."""
+
+
+def cache() -> Path:
+    """The folder outside the checkout that keeps what set-up fetched or built."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "azure-streaming-lab"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the set-up lock of a folder, so that two set-ups at once do not meet half-made files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".set-up.lock").open("w")
+    except OSError as error:
+        raise ToolMissing(
+            f"{folder} can't be written ({error.strerror}). Make it writable, then run it again."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def say(text: str) -> None:
+    """Show what is under way: one line that the next one replaces on a terminal, nothing elsewhere."""
+    if sys.stdout.isatty():
+        sys.stdout.write(f"\r\033[2Kset-up     {text} …")
+        sys.stdout.flush()
+
+
+def run(
+    command: Sequence[str | Path],
+    what: str,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 3600,
+) -> str:
+    """Run a tool and return what it printed; raises ToolMissing with its last lines when it fails.
+
+    `what` completes "… failed"; `timeout` is in seconds.
+    """
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolMissing(f"{what} failed: {error}") from None
+    if done.returncode:
+        last = [line.strip() for line in done.stdout.splitlines() if line.strip()][-3:]
+        raise ToolMissing(f"{what} failed: {' · '.join(last) or f'exit code {done.returncode}'}")
+    return done.stdout
