@@ -1,0 +1,117 @@
+"""Replay of a query from its own checkpoint: which batch took which rows, and what the watermark then was.
+
+A checkpoint holds, for each batch N, `offsets/N` (how far each source was read, and the watermark that state is cleaned
+with) and `commits/N` (written when the batch is done). A file source's offset is a number in its own log, `sources/0`,
+which maps it to files; every tenth file of that log, `N.compact`, repeats the earlier ones. Kafka's offset is the first
+offset not read, for each partition.
+
+Late rows of batch N are filtered with the watermark of batch N-1 (of batch 0: none): a row counts as late when its time,
+or the end of its window, is not after it. Tried on Spark 4.1 with windows and with dropDuplicatesWithinWatermark.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+BATCH = "replay_batch"
+LATE_UNTIL = "replay_late_until"
+
+
+class NotRun(Exception):
+    """The query has left no checkpoint: it was never started."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a query's checkpoint says of its committed batches.
+
+    `watermarks` has one entry a batch, in order, in milliseconds since 1970; `files` maps a file's name to the position of
+    its batch in that list; `ends` has, for each partition, the first offset not read by each batch.
+    """
+
+    path: str
+    watermarks: tuple[int, ...]
+    files: dict[str, int] = field(default_factory=dict)
+    ends: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def watermark(self) -> int:
+        """The watermark of the last committed batch, which state was cleaned with; milliseconds since 1970."""
+        return self.watermarks[-1] if self.watermarks else 0
+
+
+def read(spark: SparkSession, path: str) -> Checkpoint:
+    """The checkpoint at a path; NotRun when there is none, ValueError when its first batches are gone."""
+    texts = _texts(spark, path)
+    offsets = {int(name): text.splitlines() for (folder, name), text in texts.items() if folder == "offsets"}
+    committed = sorted(int(name) for folder, name in texts if folder == "commits")
+    if committed and committed[0] != 0:
+        raise ValueError(f"checkpoint {path} starts at batch {committed[0]}: Spark has removed the batches before it")
+    watermarks = tuple(int(json.loads(offsets[batch][1])["batchWatermarkMs"]) for batch in committed)
+    ends = [{} if offsets[batch][2] == "-" else json.loads(offsets[batch][2]) for batch in committed]
+    if any("logOffset" in end for end in ends):
+        log = [
+            json.loads(line) for (folder, _), text in texts.items() if folder == "0" for line in text.splitlines()[1:]
+        ]
+        return Checkpoint(path, watermarks, files=_files([int(end.get("logOffset", -1)) for end in ends], log))
+    return Checkpoint(path, watermarks, ends=_ends([next(iter(end.values()), {}) for end in ends]))
+
+
+def by_file(rows: DataFrame, checkpoint: Checkpoint, file_name: str) -> DataFrame:
+    """The rows with the batch that read their file and the time up to which rows were late then; both null if unread."""
+    spark = rows.sparkSession
+    files = spark.createDataFrame(list(checkpoint.files.items()) or [("", -1)], f"{file_name} string, {BATCH} int")
+    return _with_late_until(rows.join(F.broadcast(files), file_name, "left"), checkpoint)
+
+
+def by_offset(rows: DataFrame, checkpoint: Checkpoint) -> DataFrame:
+    """The same for rows of a hub, which have a `partition` and an `offset`."""
+    batch = F.lit(None).cast("int")
+    for partition, ends in checkpoint.ends.items():
+        # The batch of an offset is the number of batches that ended at or before it.
+        before = F.size(F.filter(_array(ends), lambda end: end <= F.col("offset")))
+        taken = F.when(F.col("offset") < ends[-1], before)
+        batch = F.when(F.col("partition") == partition, taken).otherwise(batch)
+    return _with_late_until(rows.withColumn(BATCH, batch), checkpoint)
+
+
+def _with_late_until(rows: DataFrame, checkpoint: Checkpoint) -> DataFrame:
+    # The epoch stands for "no watermark yet", as in Spark itself.
+    late = (0, *checkpoint.watermarks)
+    return rows.withColumn(LATE_UNTIL, F.timestamp_millis(F.get(_array(late), F.col(BATCH))))
+
+
+def _array(numbers: Iterable[int]) -> Column:
+    return F.array(*(F.lit(number).cast("long") for number in numbers))
+
+
+def _files(ends: list[int], entries: list[dict[str, Any]]) -> dict[str, int]:
+    batches: dict[str, int] = {}
+    for entry in entries:
+        batch = next((n for n, end in enumerate(ends) if entry["batchId"] <= end), None)
+        if batch is not None:
+            batches[entry["path"].rsplit("/", 1)[-1]] = batch
+    return batches
+
+
+def _ends(ends: list[dict[str, int]]) -> dict[int, tuple[int, ...]]:
+    partitions = sorted({partition for end in ends for partition in end}, key=int)
+    return {int(partition): tuple(int(end.get(partition, 0)) for end in ends) for partition in partitions}
+
+
+def _texts(spark: SparkSession, path: str) -> dict[tuple[str, str], str]:
+    """The checkpoint's own small files, by folder and name, read in one Spark job so that any storage does."""
+    folders = [f"{path}/{name}" for name in ("offsets", "commits", "sources/0")]
+    try:
+        frame = spark.read.text(folders, wholetext=True)
+    except AnalysisException as error:
+        if error.getCondition() == "PATH_NOT_FOUND":
+            raise NotRun(path) from None
+        raise
+    rows = frame.select(F.split("_metadata.file_path", "/").alias("path"), "value").collect()
+    return {(row.path[-2], row.path[-1]): row.value for row in rows}
