@@ -1,0 +1,84 @@
+"""Killed half-way, at any part: the next command finishes the work, and the numbers hold."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from .conftest import ROOT, Lab
+
+
+def wait_until(condition, what: str, seconds: float = 120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"waited {seconds} s for {what}")
+
+
+def java(lab: Lab, word: str) -> psutil.Process | None:
+    """The JVM of this lab whose command line has this word."""
+    found = [process for process in lab.processes() if process.name() == "java" and word in " ".join(process.cmdline())]
+    return found[0] if found else None
+
+
+def streaming(lab: Lab):
+    """The names of the streams that have taken in rows in a run that is under way."""
+    return [stream["name"] for stream in lab.json("streams")["streams"] if stream["active"]]
+
+
+@pytest.mark.parametrize("part", ["the Spark driver", "the background process", "the broker"])
+def test_a_run_that_lost_a_part_is_finished_by_the_next_with_remainder_zero(lab, part):
+    victim = {
+        "the Spark driver": lambda: java(lab, "SparkSubmit"),
+        "the background process": lambda: psutil.Process(lab.endpoint["pid"]),
+        "the broker": lambda: java(lab, "kafka.Kafka"),
+    }[part]
+    # Another scale makes the exercises start over, so that there is work to interrupt.
+    scale = {"the Spark driver": "1.5", "the background process": "0.5", "the broker": "0.75"}[part]
+    running = lab.start("run", "--scale", scale)
+    wait_until(lambda: "publish" in streaming(lab), "the publish stream")
+    victim().send_signal(signal.SIGKILL)
+    running.communicate(timeout=300)
+    if part == "the background process":
+        lab("up")
+    lab("run", "--scale", scale)
+    verdict = lab.json("verify")
+    assert verdict["ok"] is True
+    assert [row["remainder"] for row in verdict["exercises"]] == [0, 0, 0]
+
+
+def test_two_ups_at_once_both_end_well(lab):
+    first, second = lab.start("up", "--student", "twin"), lab.start("up", "--student", "twin")
+    for process in (first, second):
+        out, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, out + errors
+    lab("down", "--student", "twin")
+
+
+def test_an_up_that_was_killed_is_finished_by_the_next(lab):
+    killed = lab.start("up", "--student", "grace")
+    wait_until(lambda: any(lab.state.glob("storage/*grace*")), "the first of its resources")
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate(timeout=60)
+    lab("up", "--student", "grace")
+    assert "0 changed" in lab("up", "--student", "grace")
+    assert lab.json("down", "--student", "grace")["leftovers"] == []
+
+
+def test_plain_pulumi_finds_nothing_to_change(lab):
+    exports = lab("env")
+    done = subprocess.run(
+        ["sh", "-c", f"{exports}\npulumi preview --expect-no-changes --non-interactive"],
+        cwd=ROOT,
+        env=lab.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
