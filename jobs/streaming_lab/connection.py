@@ -36,7 +36,7 @@ class ConnectionStringError(ValueError):
 
 def secret(scope: str, key: str) -> str:
     """The secret `key` of a Databricks secret scope; SystemExit with one sentence where it cannot be read."""
-    from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.base import DatabricksError
     from databricks.sdk.runtime import dbutils
 
     try:

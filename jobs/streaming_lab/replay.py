@@ -5,8 +5,8 @@ with) and `commits/N` (written when the batch is done). A file source's offset i
 which maps it to files; every tenth file of that log, `N.compact`, repeats the earlier ones. Kafka's offset is the first
 offset not read, for each partition.
 
-Late rows of batch N are filtered with the watermark of batch N-1 (of batch 0: none): a row counts as late when its time,
-or the end of its window, is not after it. Tried on Spark 4.1 with windows and with dropDuplicatesWithinWatermark.
+Late rows of batch N are filtered with the watermark of batch N-1 (batch 0 has none): a row is late when its time, or
+the end of its window, is not after it. Tried on Spark 4.1 with windows and with dropDuplicatesWithinWatermark.
 """
 
 import json
@@ -30,8 +30,8 @@ class NotRun(Exception):
 class Checkpoint:
     """What a query's checkpoint says of its committed batches.
 
-    `watermarks` has one entry a batch, in order, in milliseconds since 1970; `files` maps a file's name to the position of
-    its batch in that list; `ends` has, for each partition, the first offset not read by each batch.
+    `watermarks` has one entry a batch, in milliseconds since 1970; `files` maps a file's name to its batch; `ends` has,
+    for each partition, the first offset that each batch did not read.
     """
 
     path: str
@@ -63,7 +63,7 @@ def read(spark: SparkSession, path: str) -> Checkpoint:
 
 
 def by_file(rows: DataFrame, checkpoint: Checkpoint, file_name: str) -> DataFrame:
-    """The rows with the batch that read their file and the time up to which rows were late then; both null if unread."""
+    """The rows with their batch and the time up to which rows were late in it; both null if no batch read the file."""
     spark = rows.sparkSession
     files = spark.createDataFrame(list(checkpoint.files.items()) or [("", -1)], f"{file_name} string, {BATCH} int")
     return _with_late_until(rows.join(F.broadcast(files), file_name, "left"), checkpoint)
