@@ -1,0 +1,124 @@
+"""The Spark configuration of a driver, and the command that starts its JVM."""
+
+import os
+import re
+from pathlib import Path
+
+from localcloud.cluster.spec import ClusterSpec
+from localcloud.settings import Settings
+from localcloud.storage import mount_conf
+
+# What a secret's key looks like: Spark's own pattern knows neither storage account keys nor Kafka's JAAS lines.
+_REDACTED_KEYS = r"(?i)secret|password|token|access[.]?key|account[.]key|sasl[.]jaas|connection[._-]?string"
+_REDACTED_TEXT = r"(?i)(password=\S+|SharedAccessKey=[^;\s]+|ScramLoginModule[^;]*;|PlainLoginModule[^;]*;)"
+
+# JavaModuleOptions of Spark 4.1, without the incubating vector module: it is optional, and small JREs lack it.
+_OPENED = (
+    "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent"
+    " java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar"
+).split()
+
+_LOG4J = """\
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.target = SYSTEM_ERR
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.connect.name = org.apache.kafka.clients.NetworkClient
+logger.connect.level = error
+logger.scheduler.name = org.apache.spark.scheduler.DAGScheduler
+logger.scheduler.level = error
+logger.sink.name = org.apache.spark.sql.execution.streaming.runtime.ResolveWriteToStream
+logger.sink.level = error
+"""
+
+
+def spark_conf(spec: ClusterSpec) -> dict[str, str]:
+    """The driver's whole configuration: defaults, then the cluster's own, then what this machine needs."""
+    work = spec.work_dir
+    defaults = {
+        "spark.app.name": spec.cluster_id,
+        # Databricks clusters live in UTC.
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.ui.retainedJobs": "200",
+        "spark.ui.retainedStages": "200",
+        "spark.ui.retainedTasks": "5000",
+        "spark.sql.ui.retainedExecutions": "100",
+        "spark.sql.streaming.stopTimeout": "60s",
+    }
+    fixed = {
+        "spark.master": f"local[{spec.cores}]",
+        "spark.submit.deployMode": "client",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "true",
+        "spark.ui.port": "0",
+        "spark.local.dir": str(work / "local"),
+        "spark.sql.warehouse.dir": str(work / "warehouse"),
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.redaction.regex": _REDACTED_KEYS,
+        "spark.redaction.string.regex": _REDACTED_TEXT,
+        "spark.sql.redaction.string.regex": _REDACTED_TEXT,
+        # Hadoop's default local file system forks a process for each checkpoint file.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        "spark.sql.streaming.checkpointFileManagerClass": (
+            "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+        ),
+    }
+    return defaults | spec.spark_conf | fixed | mount_conf(spec.mounts)
+
+
+def write_conf(spec: ClusterSpec) -> Path:
+    """Write SPARK_CONF_DIR, readable by its owner alone, for it may hold resolved secrets."""
+    folder = spec.work_dir / "conf"
+    for each in (spec.work_dir, folder, spec.work_dir / "local"):
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = "".join(
+        _escaped(key, r"([\\:=#! ])") + " " + _escaped(value, r"(\\)") + "\n" for key, value in spark_conf(spec).items()
+    )
+    for name, content in (("spark-defaults.conf", text), ("log4j2.properties", _LOG4J)):
+        path = folder / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(content)
+    return folder
+
+
+def _escaped(text: str, special: str) -> str:
+    """Text as Java's Properties.load reads it back."""
+    return re.sub(special, r"\\\1", text).replace("\n", "\\n").replace("\r", "\\r")
+
+
+def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[str]:
+    """The JVM's command line: SparkSubmit run directly, which spares the launcher's own JVM; it holds no secret."""
+    own = {_artifact(jar) for jar in (spark_home / "jars").glob("*.jar")}
+    extra = sorted(str(jar) for jar in settings.spark_jars.glob("*.jar") if _artifact(jar) not in own)
+    return [
+        str(settings.java),
+        f"-Xmx{settings.driver_memory}",
+        "-XX:+UseSerialGC",
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        "-Duser.timezone=UTC",
+        "-Djava.net.preferIPv4Stack=true",
+        "-Djdk.reflect.useDirectMethodHandle=false",
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        *[f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED],
+        "--enable-native-access=ALL-UNNAMED",
+        "-cp",
+        os.pathsep.join([str(conf_dir), str(spark_home / "jars" / "*"), *extra]),
+        "org.apache.spark.deploy.SparkSubmit",
+        "pyspark-shell",
+    ]
+
+
+def _artifact(jar: Path) -> str:
+    """A jar's name without its version: the folders may hold two versions of one library."""
+    return re.sub(r"-\d[\w.]*$", "", jar.stem)

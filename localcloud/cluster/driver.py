@@ -1,0 +1,219 @@
+"""A running cluster as the background process sees it: its driver process, and a handle for each task."""
+
+import contextlib
+import json
+import os
+import subprocess
+from collections import deque
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Queue
+from threading import Event, Lock, Thread
+from typing import Any
+
+import localcloud
+from localcloud.cluster.conf import java_command, write_conf
+from localcloud.cluster.spec import ClusterSpec, TaskResult, TaskSpec
+from localcloud.processes import kill_leftovers, record
+from localcloud.settings import Settings
+
+_START_LIMIT = 180.0  # seconds; a busy machine with cold caches needs a minute at worst
+_STOP_LIMIT = 20.0
+
+
+class DriverError(Exception):
+    """A driver that did not start; one sentence."""
+
+
+class TaskHandle:
+    """A task that was handed to a driver."""
+
+    def __init__(self, driver: "Driver", task_id: str) -> None:
+        self._driver = driver
+        self._task_id = task_id
+        self._ended = Event()
+        self._result: TaskResult | None = None
+
+    def wait(self, timeout: float | None = None) -> TaskResult | None:
+        """The task's result, or None when it still runs after ``timeout`` seconds."""
+        self._ended.wait(timeout)
+        return self._result
+
+    def cancel(self) -> None:
+        """Ask the task to end (SIGTERM); after 30 seconds it is killed. Its queries and jobs end with it."""
+        self._driver._send({"do": "cancel", "task_id": self._task_id})
+
+    def _end(self, result: TaskResult) -> None:
+        if self._result is None:
+            self._result = result
+            self._ended.set()
+
+
+class Driver:
+    """The driver of one cluster. ``ui_url`` is the Spark UI's address while it runs."""
+
+    def __init__(self, settings: Settings, spec: ClusterSpec) -> None:
+        self._settings = settings
+        self._spec = spec
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tasks: dict[str, TaskHandle] = {}
+        self._lock = Lock()
+        self._started: Queue[dict[str, Any]] = Queue()
+        self._alive = False
+        self.ui_url: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether Spark is up."""
+        return self._alive
+
+    @property
+    def log(self) -> Path:
+        """The driver's own log."""
+        return self._spec.work_dir / "driver.log"
+
+    def start(self) -> None:
+        """Start Spark and wait until it is up; raises DriverError with the reason."""
+        spec = self._spec
+        try:
+            conf_dir = write_conf(spec)
+        except OSError as error:
+            raise DriverError(
+                f"cluster {spec.cluster_id}: {spec.work_dir} cannot be written: {error.strerror}"
+            ) from error
+        pid_file = spec.work_dir / "pids.json"
+        kill_leftovers(pid_file)
+        found = find_spec("pyspark")
+        if found is None or found.origin is None:
+            raise DriverError(f"cluster {spec.cluster_id}: pyspark is not installed")
+        spark_home = Path(found.origin).parent
+        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    [str(self._settings.python), "-m", "localcloud.cluster.host"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=spec.work_dir,
+                    env=_environment(),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise DriverError(f"cluster {spec.cluster_id}: {self._settings.python}: {error.strerror}") from error
+        record(pid_file, [self._process.pid])
+        self._send(
+            {
+                "java": java_command(self._settings, conf_dir, spark_home),
+                "spark_home": str(spark_home),
+                "conf_dir": str(conf_dir),
+                "work_dir": str(spec.work_dir),
+                "pid_file": str(pid_file),
+                "env": spec.env,
+                "host": spec.host,
+                "token": spec.token,
+            }
+        )
+        Thread(target=self._listen, name=f"driver {spec.cluster_id}", daemon=True).start()
+        try:
+            first = self._started.get(timeout=_START_LIMIT)
+        except Exception:
+            first = {"reason": f"it was not ready after {_START_LIMIT:.0f} s"}
+        if first.get("event") != "ready":
+            self.stop()
+            raise DriverError(f"cluster {spec.cluster_id}: {first['reason']}{self._last_words()}")
+
+    def run(self, task: TaskSpec) -> TaskHandle:
+        """Start a task; it runs beside the cluster's other tasks."""
+        handle = TaskHandle(self, task.task_id)
+        with self._lock:
+            self._tasks[task.task_id] = handle
+        message = {
+            "task_id": task.task_id,
+            "package_name": task.package_name,
+            "entry_point": task.entry_point,
+            "parameters": task.parameters,
+            "wheels": [str(wheel) for wheel in task.wheels],
+            "log": str(task.log),
+            "notebook": task.notebook,
+            "widgets": task.widgets,
+        }
+        if not (self._alive and self._send({"do": "run", "task": message})):
+            self._finish(task.task_id, TaskResult("FAILED", "The driver was lost: the cluster is not running.", ""))
+        return handle
+
+    def stop(self) -> None:
+        """End all tasks, the JVM and the driver process."""
+        self._alive = False
+        process = self._process
+        if process is None:
+            return
+        self._send({"do": "stop"})
+        try:
+            process.wait(_STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kill_leftovers(self._spec.work_dir / "pids.json")
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        process = self._process
+        if process is None or process.stdin is None:
+            return False
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+            return True
+        return False
+
+    def _listen(self) -> None:
+        """Read the driver process's events until it ends."""
+        process = self._process
+        assert process is not None and process.stdout is not None
+        reason = ""
+        for line in process.stdout:
+            message = json.loads(line)
+            if message["event"] == "ready":
+                self.ui_url, self._alive = message["ui_url"], True
+                self._started.put(message)
+            elif message["event"] == "broken":
+                self._started.put(message)
+            elif message["event"] == "result":
+                self._finish(message["task_id"], TaskResult(**message["result"]))
+            elif message["event"] == "ended":
+                self._alive, reason = False, message["reason"]
+        self._alive = False
+        process.wait()
+        self._started.put({"event": "broken", "reason": reason or "the driver process ended while it started"})
+        with self._lock:
+            left = list(self._tasks)
+        for task_id in left:
+            error = reason or f"The driver was lost: the driver process ended with code {process.returncode}."
+            self._finish(task_id, TaskResult("FAILED", error, ""))
+        # A driver process that was killed leaves its children to the kernel; make sure of the JVM.
+        kill_leftovers(self._spec.work_dir / "pids.json")
+
+    def _finish(self, task_id: str, result: TaskResult) -> None:
+        with self._lock:
+            handle = self._tasks.pop(task_id, None)
+        if handle is not None:
+            handle._end(result)
+
+    def _last_words(self) -> str:
+        """The log's last line that tells something, for a driver that did not start."""
+        with contextlib.suppress(OSError), self.log.open(errors="replace") as log:
+            lines = deque((line.strip() for line in log if line.strip() and not line.startswith(("\t", " "))), 40)
+            told = [line for line in lines if "Exception" in line or "Error" in line or "error" in line.lower()]
+            if told or lines:
+                return f" ({(told or list(lines))[-1][:300]})"
+        return ""
+
+
+def _environment() -> dict[str, str]:
+    """The driver process's environment: this program's import path, none of its Pulumi or cloud settings."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PULUMI_", "DATABRICKS_", "SPARK_", "PYSPARK_"))
+    }
+    root = Path(next(iter(localcloud.__path__))).parent
+    return kept | {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

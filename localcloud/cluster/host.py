@@ -1,0 +1,365 @@
+"""The driver process of one cluster (``python -m localcloud.cluster.host``): starts the JVM and forks the tasks.
+
+It imports PySpark once and stays single-threaded, so that forking a task is quick and safe; what needs a connection to
+the JVM runs in its own fork (`gateway`). Commands come as JSON lines on stdin, the first one being the start message,
+and events leave on stdout; the end of stdin ends the cluster. Nothing secret is on a command line.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from localcloud.processes import die_with_parent, record
+
+GRACE = 30.0  # seconds between a task's SIGTERM and its SIGKILL
+_FAREWELL = 8.0  # seconds that tasks and the JVM get when the whole cluster ends
+
+
+@dataclass
+class _Task:
+    message: dict[str, Any]
+    pid: int = 0
+    result_fd: int = -1
+    result: dict[str, str] | None = None
+    canceled: bool = False
+    kill_at: float = float("inf")
+
+
+@dataclass
+class _Lines:
+    """Complete lines out of a stream of chunks."""
+
+    rest: bytes = b""
+
+    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        return [json.loads(line) for line in lines if line]
+
+
+@dataclass
+class Host:
+    """The event loop of a driver process."""
+
+    start: dict[str, Any]
+    commands: int
+    events: int
+    tasks: dict[str, _Task] = field(default_factory=dict)
+    stopping: bool = False
+
+    def run(self) -> None:
+        """Start the JVM and serve until the cluster ends; returns when nothing of it is left."""
+        self._read_wake, self._write_wake = os.pipe()
+        # Tasks notice the end of this process by the end of this pipe, where the kernel does not tell them.
+        self._read_alive, self._write_alive = os.pipe()
+        os.set_blocking(self._write_wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._write_wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.jvm = self._start_jvm()
+        _preload()
+        self.address = self._gateway_address()
+        self._start_gateway()
+        record(Path(self.start["pid_file"]), [os.getpid(), self.jvm.pid, self.gateway_pid])
+        command_lines, gateway_lines = _Lines(), _Lines()
+        selector = selectors.DefaultSelector()
+        selector.register(self.commands, selectors.EVENT_READ)
+        selector.register(self.gateway, selectors.EVENT_READ)
+        selector.register(self._read_wake, selectors.EVENT_READ)
+        while not self.stopping:
+            due = min((task.kill_at for task in self.tasks.values()), default=float("inf"))
+            ready = {
+                key.fd for key, _ in selector.select(None if due == float("inf") else max(0, due - time.monotonic()))
+            }
+            if self._read_wake in ready:
+                os.read(self._read_wake, 4096)
+            if self.gateway.fileno() in ready:
+                for message in gateway_lines.feed(self.gateway.recv(65536)):
+                    self._gateway_says(message)
+            if self.commands in ready:
+                chunk = os.read(self.commands, 65536)
+                self.stopping = self.stopping or not chunk
+                for message in command_lines.feed(chunk):
+                    self._command(message)
+            self._reap()
+            self._kill_overdue()
+        self._end("The cluster was terminated while the task ran.", "CANCELED")
+
+    # -- starting
+
+    def _start_jvm(self) -> subprocess.Popen[bytes]:
+        spark_home = self.start["spark_home"]
+        self.info = Path(self.start["work_dir"]) / "gateway"
+        self.info.unlink(missing_ok=True)
+        env = dict(os.environ) | self.start["env"]
+        env |= {
+            "SPARK_HOME": spark_home,
+            "SPARK_CONF_DIR": self.start["conf_dir"],
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "SPARK_CONNECT_MODE": "0",
+            # glibc otherwise keeps a large arena for each of the JVM's threads.
+            "MALLOC_ARENA_MAX": "2",
+            "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self.info),
+        }
+        # The JVM ends when its stdin does.
+        return subprocess.Popen(  # noqa: PLW1509 (single-threaded: safe)
+            self.start["java"],
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr.fileno(),
+            env=env,
+            cwd=self.start["work_dir"],
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509
+        )
+
+    def _gateway_address(self) -> tuple[int, str]:
+        """Port and secret of the JVM's first server, which the JVM leaves in a file that only its owner can read."""
+        while not self.info.exists():
+            if self.jvm.poll() is not None:
+                _fail(self.events, f"Spark's JVM ended with code {self.jvm.returncode} while it started")
+            time.sleep(0.02)
+        data = self.info.read_bytes()
+        self.info.unlink()
+        port, length = struct.unpack_from("!ii", data)
+        return port, data[8 : 8 + length].decode()
+
+    def _start_gateway(self) -> None:
+        self.gateway, theirs = socket.socketpair()
+        self.gateway_pid = os.fork()
+        if self.gateway_pid == 0:
+            with _leave_with_traceback():
+                self._become_child()
+                from localcloud.cluster import gateway
+
+                gateway.serve(theirs, *self.address)
+        theirs.close()
+
+    def _become_child(self) -> None:
+        """In a fresh fork: keep nothing of the parent but the pipe that tells of its end."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        die_with_parent()
+        os.setsid()
+        for fd in (self.commands, self.events, self._read_wake, self._write_wake, self._write_alive):
+            os.close(fd)
+        if self.jvm.stdin is not None:
+            os.close(self.jvm.stdin.fileno())
+        for task in self.tasks.values():
+            if task.result_fd >= 0:
+                os.close(task.result_fd)
+        self.gateway.close()
+        from threading import Thread
+
+        Thread(target=_end_with_pipe, args=(self._read_alive,), daemon=True).start()
+
+    # -- messages
+
+    def _command(self, message: dict[str, Any]) -> None:
+        if message["do"] == "run":
+            self.tasks[message["task"]["task_id"]] = _Task(message["task"])
+            self._ask_gateway("open", message["task"]["task_id"])
+        elif message["do"] == "cancel":
+            task = self.tasks.get(message["task_id"])
+            if task and not task.canceled:
+                task.canceled = True
+                if task.pid:
+                    self._terminate(task)
+        elif message["do"] == "stop":
+            self.stopping = True
+
+    def _gateway_says(self, message: dict[str, Any]) -> None:
+        if message["event"] in ("ready", "broken"):
+            self._tell(message)
+        elif message["event"] == "opened":
+            self._fork_task(self.tasks[message["task_id"]], message["port"], message["secret"])
+        elif message["event"] == "closed":
+            task = self.tasks.pop(message["task_id"])
+            self._tell({"event": "result", "task_id": message["task_id"], "result": task.result})
+
+    def _fork_task(self, task: _Task, port: int, secret: str) -> None:
+        if task.canceled:
+            task.result = {"outcome": "CANCELED", "error": "The task was canceled.", "trace": ""}
+            self._ask_gateway("close", task.message["task_id"])
+            return
+        read, write = os.pipe()
+        task.pid = os.fork()
+        if task.pid == 0:
+            with _leave_with_traceback():
+                os.close(read)
+                self._become_child()
+                from localcloud.cluster import task as task_process
+
+                task_process.run(self.start, task.message, port, secret, write)
+        os.close(write)
+        task.result_fd = read
+        record(Path(self.start["pid_file"]), [os.getpid(), self.jvm.pid, self.gateway_pid, *self._pids()])
+
+    def _pids(self) -> list[int]:
+        return [task.pid for task in self.tasks.values() if task.pid and task.result is None]
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.events, json.dumps(message).encode() + b"\n")
+
+    def _ask_gateway(self, action: str, task_id: str) -> None:
+        with contextlib.suppress(OSError):
+            self.gateway.sendall(json.dumps({"do": action, "task_id": task_id}).encode() + b"\n")
+
+    # -- endings
+
+    def _terminate(self, task: _Task) -> None:
+        task.kill_at = time.monotonic() + GRACE
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(task.pid, signal.SIGTERM)
+
+    def _kill_overdue(self) -> None:
+        for task in self.tasks.values():
+            if task.kill_at <= time.monotonic():
+                task.kill_at = float("inf")
+                _kill_group(task.pid)
+
+    def _reap(self) -> None:
+        if self.jvm.poll() is not None:
+            self._lost(f"the Spark JVM ended with code {self.jvm.returncode}")
+        for task_id, task in self.tasks.items():
+            if task.pid and task.result is None:
+                pid, status = os.waitpid(task.pid, os.WNOHANG)
+                if pid:
+                    self._task_ended(task, os.waitstatus_to_exitcode(status))
+                    self._ask_gateway("close", task_id)
+        pid, _ = os.waitpid(self.gateway_pid, os.WNOHANG)
+        if pid and not self.stopping:
+            self._lost("the process that talks to Spark ended")
+
+    def _task_ended(self, task: _Task, code: int) -> None:
+        task.kill_at = float("inf")
+        with os.fdopen(task.result_fd, "rb") as pipe:
+            data = pipe.read()
+        task.result_fd = -1
+        _kill_group(task.pid)  # what the task's own children left running
+        if task.canceled:
+            task.result = {"outcome": "CANCELED", "error": "The task was canceled.", "trace": ""}
+        elif data:
+            task.result = json.loads(data)
+        else:
+            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+            task.result = {"outcome": "FAILED", "error": f"The task's Python process ended with {reason}.", "trace": ""}
+
+    def _lost(self, reason: str) -> None:
+        """Without the JVM nothing can go on: every task fails, and the cluster with them."""
+        if not self.stopping:
+            self.stopping = True
+            self._end(f"The driver was lost: {reason}. It may have run out of memory; see the cluster's log.", "FAILED")
+
+    def _end(self, error: str, outcome: str) -> None:
+        """End all processes, tell the result of every task that still ran, and leave."""
+        deadline = time.monotonic() + _FAREWELL
+        lost = self.jvm.poll() is not None
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if lost else signal.SIGTERM)
+        for task_id, task in self.tasks.items():
+            if task.pid and task.result is None:
+                _wait(task.pid, deadline)
+            self._tell(
+                {
+                    "event": "result",
+                    "task_id": task_id,
+                    "result": task.result or {"outcome": outcome, "error": error, "trace": ""},
+                }
+            )
+        _kill_group(self.gateway_pid)
+        self.jvm.terminate()
+        try:
+            self.jvm.wait(max(1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.jvm.kill()
+            self.jvm.wait()
+        Path(self.start["pid_file"]).unlink(missing_ok=True)
+        self._tell({"event": "ended", "reason": error})
+        os._exit(0)
+
+
+def _wait(pid: int, deadline: float) -> None:
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            _kill_group(pid)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.02)
+    _kill_group(pid)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _leave_with_traceback() -> Any:
+    """A fork must never run on into its parent's loop."""
+    try:
+        yield
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _end_with_pipe(fd: int) -> None:
+    os.read(fd, 1)
+    os._exit(1)
+
+
+def _fail(events: int, reason: str) -> NoReturn:
+    os.write(events, json.dumps({"event": "broken", "reason": reason}).encode() + b"\n")
+    os._exit(1)
+
+
+def _preload() -> None:
+    """Import what every task needs, so that a fork has it."""
+    import databricks.sdk
+    import databricks.sdk.dbutils
+    import pyspark.sql.functions
+    import pyspark.sql.streaming
+    import pyspark.sql.types  # noqa: F401
+
+    import localcloud.cluster.gateway
+    import localcloud.cluster.task  # noqa: F401
+
+
+def main() -> None:
+    """Serve the commands on stdin."""
+    commands, events = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    # stdout carries events alone: what anyone prints goes to the cluster's log.
+    os.dup2(2, 1)
+    # The import path of this program is not the tasks' business.
+    os.environ.pop("PYTHONPATH", None)
+    first = b""
+    while not first.endswith(b"\n"):
+        first += os.read(commands, 65536) or _fail(events, "no start message")
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        _fail(events, f"pyspark is not installed for {sys.executable}")
+    start = json.loads(first)
+    Host(start, commands, events).run()
+
+
+if __name__ == "__main__":
+    main()
