@@ -1,79 +1,84 @@
-"""Pulumi's language host for Python, for a plain `pulumi up` where the CLI came without one.
+"""`pulumi-language-python` for a Pulumi CLI that came without it: runs `__main__.py` for plain `pulumi up`.
 
-The engine starts it by the name `pulumi-language-python`, reads the port from the first line of its output, and calls
-Run with the program's directory. It serves what the Automation API serves for an inline program; the program is
-`__main__.py`. Source: pulumi/pulumi, proto/pulumi/language.proto.
+The CLI starts it with the engine's address as the last argument and reads the port from its first line of output.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
 import signal
 import sys
 import threading
 from concurrent import futures
 from pathlib import Path
+from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-# Stacks of some hundred resources do not fit gRPC's default of 4 MB; the same bound as Pulumi's own hosts.
-MESSAGE_BYTES = 400 * 1024 * 1024
 
+class Host(LanguageServer):
+    """The Automation API's language server, for the program in a folder instead of an inline one."""
 
-class ProgramHost(LanguageServer):
-    """Runs `__main__.py` of the engine's program directory in this process."""
-
-    def __init__(self, engine: str) -> None:
-        """Serve for the engine at this address ("host:port")."""
+    def __init__(self, engine_address: str):
         super().__init__(lambda: None)
-        self._engine = engine
+        self._engine_address = engine_address
 
-    def Handshake(self, request, context):
-        """Take part in the engine's start; newer engines give their address here."""
-        self._engine = request.engine_address or self._engine
+    def Handshake(self, request: Any, context: Any) -> Any:
+        """Accept whichever engine calls."""
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request, context):
-        """Tell the host's version."""
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        """The host's version."""
         return plugin_pb2.PluginInfo(version="1.0.0")
 
-    def InstallDependencies(self, request, context):
-        """Yield nothing: set-up has installed what requirements.txt locks."""
+    def InstallDependencies(self, request: Any, context: Any) -> Any:
+        """Nothing to install: set-up has done it."""
         yield from ()
 
-    def RuntimeOptionsPrompts(self, request, context):
-        """Ask nothing."""
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
+        """The program's dependencies are not told."""
+        return language_pb2.GetProgramDependenciesResponse()
+
+    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
+        """No questions."""
         return language_pb2.RuntimeOptionsResponse()
 
-    def Run(self, request, context):
-        """Run the program once, for a preview or an update."""
-        folder = Path(request.info.program_directory or request.pwd or ".").resolve()
+    def Cancel(self, request: Any, context: Any) -> Any:
+        """The engine ends this process after it."""
+        return empty_pb2.Empty()
+
+    def Run(self, request: Any, context: Any) -> Any:
+        """Run the program once."""
+        folder = Path(request.info.program_directory or request.pwd)
+        main = folder / (request.info.entry_point if request.info.entry_point not in ("", ".") else "__main__.py")
         sys.path.insert(0, str(folder))
-        self.program = lambda: runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
+        os.chdir(folder)
+
+        def program() -> None:
+            runpy.run_path(str(main), run_name="__main__")
+
+        self.program = program
         del request.args[:]
-        request.args.append(self._engine)
-        return super().Run(request, context)
+        request.args.append(self._engine_address)
+        return super().Run(request, context)  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
-    """Serve until the engine says goodbye (SIGINT, SIGTERM)."""
-    addresses = [word for word in sys.argv[1:] if not word.startswith("-")]
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=4),
-        options=[("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)],
-    )
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(addresses[0] if addresses else ""), server)
+    """Serve until the engine ends this process."""
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(sys.argv[-1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    leave = threading.Event()
+    print(port, flush=True)
+    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leave.set())
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    leave.wait()
-    server.stop(grace=1).wait()
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+    server.stop(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""Azure Resource Manager's own view of what exists: the same few calls for both clouds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+from lab.errors import LabError
+
+# Any version that knows the type will do for GET; these are in all public regions.
+API_VERSIONS = {
+    "microsoft.resources": "2022-09-01",
+    "microsoft.eventhub": "2024-01-01",
+    "microsoft.storage": "2023-05-01",
+    "microsoft.databricks": "2024-05-01",
+    "microsoft.authorization": "2022-04-01",
+    "microsoft.consumption": "2023-11-01",
+}
+GROUPS_API = API_VERSIONS["microsoft.resources"]
+
+
+class Arm:
+    """A client for one subscription.
+
+    base_url: `https://management.azure.com` or the local cloud's address
+    token: gives a bearer token; asked before every request
+    poll_seconds: pause between two looks at a deletion under way
+    """
+
+    def __init__(self, base_url: str, subscription: str, token: Callable[[], str], poll_seconds: float):
+        self.subscription = subscription
+        self._token = token
+        self._poll_seconds = poll_seconds
+        self._http = httpx.Client(base_url=base_url, timeout=60, trust_env=not base_url.startswith("http://127."))
+
+    def exists(self, resource_id: str) -> bool:
+        """Whether the cloud has the resource with this ARM id."""
+        return self._request("GET", resource_id, _api_version(resource_id)).status_code == 200
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Every resource group of the subscription: `name`, `tags`, `managedBy`, …"""
+        return list(self._pages(f"/subscriptions/{self.subscription}/resourcegroups"))
+
+    def resources(self, group: str | None = None) -> list[dict[str, Any]]:
+        """Every top-level resource of the subscription, or of one group: `id`, `name`, `type`, `tags`, …"""
+        within = f"/resourceGroups/{group}" if group else ""
+        return list(self._pages(f"/subscriptions/{self.subscription}{within}/resources"))
+
+    def delete_group(self, name: str, timeout: float = 1800) -> bool:
+        """Delete a resource group with everything in it and wait until it is gone.
+
+        timeout: seconds. False when it was not there.
+        """
+        path = f"/subscriptions/{self.subscription}/resourcegroups/{name}"
+        if self._request("DELETE", path, GROUPS_API).status_code == 404:
+            return False
+        deadline = time.monotonic() + timeout
+        while self._request("GET", path, GROUPS_API).status_code != 404:
+            if time.monotonic() > deadline:
+                raise LabError(name, "its deletion has not ended yet", "Run lab down again in a few minutes.")
+            time.sleep(self._poll_seconds)
+        return True
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        response = self._request("GET", path, GROUPS_API)
+        while response.status_code == 200:
+            page = response.json()
+            yield from page.get("value", [])
+            if not page.get("nextLink"):
+                return
+            response = self._request("GET", page["nextLink"], None)
+
+    def _request(self, method: str, path: str, api_version: str | None) -> httpx.Response:
+        parameters = {"api-version": api_version} if api_version else None
+        for attempt in range(5):
+            try:
+                response = self._http.request(
+                    method, path, params=parameters, headers={"Authorization": f"Bearer {self._token()}"}
+                )
+            except httpx.HTTPError as error:
+                raise LabError("azure", f"{self._http.base_url} does not answer ({error})") from None
+            if response.status_code != 429 or attempt == 4:
+                break
+            time.sleep(float(response.headers.get("Retry-After", "5")))
+        if response.status_code in (200, 201, 202, 204, 404):
+            return response
+        raise LabError("azure", _refusal(response))
+
+
+def _api_version(resource_id: str) -> str:
+    """The API version for a resource id: that of its innermost provider."""
+    provider = resource_id.lower().rpartition("/providers/")[2].partition("/")[0]
+    return API_VERSIONS.get(provider, GROUPS_API)
+
+
+def _refusal(response: httpx.Response) -> str:
+    try:
+        error = response.json()["error"]
+        return f"{error['message']} ({error['code']})"
+    except (ValueError, KeyError, TypeError):
+        return f"{response.request.method} {response.request.url.path} answered {response.status_code}"

@@ -1,0 +1,261 @@
+"""The Pulumi engine for one student's stack, through the Automation API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import runpy
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pulumi.automation as auto
+import yaml
+
+import toolchain
+from lab.clouds import Cloud
+from lab.diagnostics import Events
+from lab.engine_cli import Cli, QuickStack
+from lab.errors import Interrupted, LabError
+from lab.project import Project, StackConfig, write_private
+from lab.report import Report
+
+
+@dataclass(frozen=True)
+class State:
+    """What the engine has recorded of a stack.
+
+    resources: the deployment's resources, as in `pulumi stack export`
+    pending: operations that were under way when an earlier engine was killed
+    """
+
+    resources: list[dict[str, Any]]
+    pending: list[dict[str, Any]]
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs; empty before the first complete `up`."""
+        roots = (resource for resource in self.resources if resource["type"] == "pulumi:pulumi:Stack")
+        return dict(next(roots, {}).get("outputs") or {})
+
+    @property
+    def own(self) -> list[dict[str, Any]]:
+        """The resources that exist in a cloud: no components, providers, or the stack itself."""
+        return [one for one in self.resources if one.get("custom") and not one["type"].startswith("pulumi:")]
+
+
+@dataclass(frozen=True)
+class UpResult:
+    """What an `up` did: resources that exist now, how many of them it changed, and the stack's outputs."""
+
+    resources: int
+    changed: int
+    outputs: dict[str, Any]
+
+
+class Engine:
+    """Runs the program for one stack of one cloud.
+
+    Pulumi.yaml and the stack's configuration are written to the state folder, where `lab env` lets the CLI work
+    too, so that nothing of a stack (its `encryptionsalt` above all) is written into the checkout.
+    """
+
+    def __init__(self, project: Project, cloud: Cloud, student: str):
+        self.project = project
+        self.cloud = cloud
+        self.student = student
+
+    @property
+    def config_file(self) -> Path:
+        """The stack's configuration as the engine reads it."""
+        return self.cloud.folder / f"Pulumi.{self.student}.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file of this stack."""
+        return self.project.state / "locks" / f"{self.student} on {self.cloud.title}.lock"
+
+    def state(self) -> State | None:
+        """What is recorded of the stack, or None when there is no such stack."""
+        backend = self.cloud.backend()
+        if backend is None:
+            return self._exported_state()
+        # Reading a file backend's checkpoint saves a CLI call, and works while no engine can run.
+        file = backend / ".pulumi" / "stacks" / self.project.name / f"{self.student}.json"
+        try:
+            latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+        except FileNotFoundError:
+            return None
+        return State(latest.get("resources") or [], latest.get("pending_operations") or [])
+
+    def _exported_state(self) -> State | None:
+        self._write_project()
+        try:
+            exported = self.command("stack", "export")
+        except auto.StackNotFoundError:
+            return None
+        deployment = json.loads(exported)["deployment"]
+        return State(deployment.get("resources") or [], deployment.get("pending_operations") or [])
+
+    def write_config(self, config: StackConfig) -> None:
+        """Give the engine the stack's configuration, keeping what the engine itself keeps in that file (the salt)."""
+        self._write_project()
+        kept = yaml.safe_load(self.config_file.read_text(encoding="utf-8")) if self.config_file.exists() else {}
+        kept = {key: value for key, value in (kept or {}).items() if key != "config"}
+        write_private(self.config_file, yaml.safe_dump({**kept, "config": dict(config.values)}, sort_keys=True))
+
+    def create_stack(self) -> None:
+        """Make the stack where there is none."""
+        if self.state() is None:
+            self.command("stack", "init", self.student, named=False)
+
+    def up(self, report: Report) -> UpResult:
+        """Run the program and make the cloud agree with it; raises LabError with the first failure."""
+        events = Events(report, "making")
+        preload(self.project.root)
+        workspace = self._workspace(lambda: _program(self.project.root))
+        stack = QuickStack(self.student, workspace)
+        report.now("starting the engine")
+        self._operate(workspace, lambda: stack.up(color="never", on_event=events), events, "up")
+        state = self.state()
+        return UpResult(events.resources, events.changed, state.outputs if state else {})
+
+    def destroy(self, report: Report) -> int:
+        """Delete everything that the stack records; returns how many resources that were."""
+        events = Events(report, "deleting")
+        workspace = self._workspace(None)
+        stack = QuickStack(self.student, workspace)
+        self._operate(workspace, lambda: stack.destroy(color="never", on_event=events), events, "down")
+        return events.changed
+
+    def remove_stack(self) -> None:
+        """Forget the stack and its configuration."""
+        if self.state() is not None:
+            self.command("stack", "rm", "--yes", "--force", self.student, named=False)
+        self.config_file.unlink(missing_ok=True)
+
+    def command(self, *arguments: str, named: bool = True) -> str:
+        """Run one CLI command on the stack (`named`: with --stack) and return what it printed."""
+        workspace = self._workspace(None)
+        stack = ["--stack", self.student] if named else []
+        done = workspace.pulumi_command.run([*arguments, *stack], workspace.work_dir, workspace.env_vars)
+        return str(done.stdout)
+
+    def cancel_stale_lock(self, report: Report) -> None:
+        """Remove the engine's own locks whose process is dead; wait for one that lives."""
+        backend = self.cloud.backend()
+        folder = backend / ".pulumi" / "locks" / "organization" / self.project.name / self.student if backend else None
+        for file in folder.glob("*.json") if folder and folder.is_dir() else ():
+            try:
+                holder = psutil.Process(int(json.loads(file.read_text(encoding="utf-8"))["pid"]))
+                if "pulumi" in holder.name():
+                    report.line(
+                        "waiting", f"pulumi (process {holder.pid}) works on {self.student}; this goes on after it"
+                    )
+                    holder.wait()
+            except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+                pass
+            if file.exists():
+                self.command("cancel", "--yes")
+                return
+
+    def _write_project(self) -> None:
+        """The project's settings with absolute paths, because they are read from the state folder."""
+        settings = self.project.settings
+        settings["main"] = str(self.project.root)
+        settings["runtime"] = {"name": "python", "options": {"virtualenv": sys.prefix}}
+        text = yaml.safe_dump(settings, sort_keys=False)
+        file = self.cloud.folder / "Pulumi.yaml"
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_private(file, text)
+
+    def _workspace(self, program: Callable[[], None] | None) -> auto.LocalWorkspace:
+        try:
+            cli = Cli(toolchain.pulumi())
+        except toolchain.ToolMissing as missing:
+            raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None
+        return auto.LocalWorkspace(
+            work_dir=str(self.cloud.folder), program=program, env_vars=self.cloud.engine_env(), pulumi_command=cli
+        )
+
+    def _operate(
+        self, workspace: auto.LocalWorkspace, operation: Callable[[], object], events: Events, command: str
+    ) -> None:
+        """Run an engine operation in a thread, so that Ctrl-C reaches us first and then the engine, once."""
+        cli = workspace.pulumi_command
+        assert isinstance(cli, Cli)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(operation)
+            interrupted = False
+            while True:
+                try:
+                    running.result()
+                except KeyboardInterrupt:
+                    events.report.line("stopping", "after the step under way (Ctrl-C again: at once)")
+                    interrupted = True
+                    cli.interrupt()
+                    continue
+                except auto.CommandError as error:
+                    if interrupted:
+                        break
+                    raise self._failed(error, events, command) from None
+                break
+        if interrupted:
+            state = self.state()
+            there = len(state.own) if state else 0
+            raise Interrupted(
+                command, f"interrupted; {there} resources exist", "lab up goes on from here, lab down removes them."
+            )
+
+    def _failed(self, error: auto.CommandError, events: Events, command: str) -> LabError:
+        if isinstance(error, auto.ConcurrentUpdateError):
+            advice = f"Wait for it, or, if it is dead, run pulumi cancel {self.student}."
+            return LabError(command, f"another engine works on {self.student}", advice)
+        failure = events.failure
+        detail = "\n".join([*events.log, str(error)])
+        state = self.state()
+        there = len(state.own) if state else 0
+        if command == "down":
+            advice = f"Run lab down again. {there} resources are still there."
+        elif there == 0:
+            advice = "Correct it, then run lab up again. Nothing was created."
+        else:
+            advice = f"Correct it, then run lab up again: it goes on from the {there} resources that exist."
+        if failure is None:
+            lines = [line for line in str(error).splitlines() if line.strip().startswith("error:")]
+            message = lines[-1].strip().removeprefix("error: ") if lines else "the engine failed without a reason"
+            return LabError(command, message, advice, detail=detail)
+        return LabError(failure.what or command, failure.message, advice, detail=detail)
+
+
+@cache
+def preload(root: Path) -> threading.Thread:
+    """Begin the program's slow imports (6 to 8 s), so that they run while the cloud and the engine start."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+    def load() -> None:
+        # What is wrong with an import, the program itself says when it tries again.
+        with contextlib.suppress(Exception):
+            import_module("pulumi_azure_native")
+            import_module("pulumi_databricks")
+
+    loading = threading.Thread(target=load, daemon=True)
+    loading.start()
+    return loading
+
+
+def _program(root: Path) -> None:
+    """`__main__.py` as an inline program.
+
+    It waits for the imports under way: the SDKs' lazy imports do not bear two threads at once.
+    """
+    preload(root).join()
+    runpy.run_path(str(root / "__main__.py"), run_name="__main__")

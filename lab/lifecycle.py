@@ -1,0 +1,139 @@
+"""Making a student's lab and taking it down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.clouds import Cloud
+from lab.engine import Engine, State, UpResult, preload
+from lab.errors import LabError
+from lab.leftovers import delete_remaining, leftovers, names_of
+from lab.locks import held
+from lab.project import Project, StackConfig, ensure_writable, stack_config, validate, write_private
+from lab.recovery import finish_interrupted
+from lab.report import Report
+
+
+@dataclass(frozen=True)
+class DownResult:
+    """What `down` did.
+
+    deleted: resources that it deleted; leftovers: what the cloud still shows of this student;
+    kept: where the data is now, if it was to be kept; stopped: whether the local cloud was stopped, being empty
+    """
+
+    deleted: int
+    leftovers: list[str]
+    kept: Path | None
+    stopped: bool
+
+
+def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], report: Report) -> UpResult:
+    """Make the lab, or bring it up to date, or finish what an interrupted `up` began."""
+    engine = Engine(project, cloud, student)
+    kept = _overrides(cloud, student)
+    config = stack_config(project, student, kept, given)
+    validate(project, config)
+    ensure_writable(project.state)
+    preload(project.root)
+    with held(engine.lock, "lab up", report):
+        cloud.prepare(report)
+        _keep_overrides(cloud, student, config)
+        try:
+            prepare_stack(engine, config, report)
+            state = engine.state()
+            if state is not None:
+                finish_interrupted(engine, cloud, state, report)
+            return engine.up(report)
+        except LabError as error:
+            # A value that the cloud refused must not stand in the next one's way; an interrupted `up` goes on with it.
+            if error.code != 130:
+                write_private(_overrides_file(cloud, student), json.dumps(kept))
+            raise
+
+
+def prepare_stack(engine: Engine, config: StackConfig, report: Report) -> None:
+    """Write the stack's configuration, free it from dead engines, and make it where there is none."""
+    engine.write_config(config)
+    engine.cancel_stale_lock(report)
+    engine.create_stack()
+
+
+def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, report: Report) -> DownResult:
+    """Delete everything of a student, and ask the cloud itself what is left."""
+    engine = Engine(project, cloud, student)
+    with held(engine.lock, "lab down", report):
+        if not cloud.in_use() and engine.state() is None:
+            return DownResult(0, [], None, False)
+        cloud.prepare(report)
+        state = engine.state()
+        kept = _stop_and_keep(cloud, student, state, keep_data=keep_data, report=report) if state else None
+        deleted = _destroy(engine, cloud, state, report) if state else 0
+        arm = cloud.arm()
+        names = names_of(
+            student, state, stack_config(project, student, _overrides(cloud, student), ()).of(project.name)
+        )
+        report.now("asking the cloud what is left")
+        delete_remaining(arm, names)
+        left = leftovers(arm, names)
+        if not left:
+            engine.remove_stack()
+            _overrides_file(cloud, student).unlink(missing_ok=True)
+        return DownResult(deleted, left, kept, not left and cloud.release())
+
+
+def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:
+    engine.cancel_stale_lock(report)
+    finish_interrupted(engine, cloud, state, report)
+    if not state.own and not state.pending:
+        return 0
+    return engine.destroy(report)
+
+
+def _stop_and_keep(cloud: Cloud, student: str, state: State, *, keep_data: bool, report: Report) -> Path | None:
+    """Stop the student's runs; move the data away when it is to be kept."""
+    if keep_data and not state.outputs.get("storageAccount"):
+        raise LabError("--keep-data", "there is no data yet", "Run lab down without it.")
+    outputs = state.outputs
+    with _ignoring_a_broken_workspace(keep_data):
+        if outputs.get("workspaceUrl") and outputs.get("exercisesJobId"):
+            from lab.runs import Workspace
+            from lab.streams import stop
+
+            workspace = Workspace(cloud.workspace(outputs), outputs, cloud.poll_seconds)
+            if workspace.active(workspace.exercises_job) or workspace.active(workspace.live_job):
+                report.now("stopping the runs")
+                stop(workspace, [], report)
+    return cloud.keep_data(student, outputs) if keep_data else None
+
+
+@contextlib.contextmanager
+def _ignoring_a_broken_workspace(needed: bool) -> Iterator[None]:
+    """A half-deleted workspace must not stop `down`: what runs in it is deleted with it."""
+    from databricks.sdk.errors.base import DatabricksError
+
+    try:
+        yield
+    except (DatabricksError, LabError):
+        if needed:
+            raise
+
+
+def _overrides_file(cloud: Cloud, student: str) -> Path:
+    return cloud.folder / "overrides" / f"{student}.json"
+
+
+def _overrides(cloud: Cloud, student: str) -> dict[str, str]:
+    try:
+        return dict(json.loads(_overrides_file(cloud, student).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+def _keep_overrides(cloud: Cloud, student: str, config: StackConfig) -> None:
+    if config.overrides:
+        write_private(_overrides_file(cloud, student), json.dumps(dict(config.overrides)))

@@ -1,0 +1,156 @@
+"""Where the project and its state are, and the configuration of one student's stack."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError
+
+STATE_VARIABLE = "STREAMING_LAB_STATE"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of the project.
+
+    root: the folder with Pulumi.yaml
+    state: the folder that keeps everything the command writes
+    """
+
+    root: Path
+    state: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Pulumi.yaml, as it is."""
+        return _read_yaml(self.root / "Pulumi.yaml")
+
+    @property
+    def name(self) -> str:
+        """The Pulumi project's name, which is also its config namespace."""
+        return str(self.settings["name"])
+
+
+def find() -> Project:
+    """The project around the working directory, else the one that this command was installed from."""
+    here = Path.cwd()
+    installed = Path(__file__).resolve().parent.parent
+    for folder in (here, *here.parents, installed):
+        if (folder / "Pulumi.yaml").is_file() and (folder / "__main__.py").is_file():
+            chosen = os.environ.get(STATE_VARIABLE)
+            return Project(folder, Path(chosen).absolute() if chosen else folder / ".lab")
+    raise LabError("project", f"no Pulumi.yaml in {here} or above it", "Go to the checkout of the lab, then try again.")
+
+
+def ensure_writable(state: Path) -> None:
+    """Make the state folder; raises LabError where it can't be written."""
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=state) as probe:
+            probe.write(b"\0" * 4096)
+            probe.flush()
+    except OSError as error:
+        raise unwritable(error, state) from None
+
+
+def unwritable(error: OSError, path: Path | None = None) -> LabError:
+    """The sentence for an operating system's refusal to write."""
+    where = path or error.filename or "the state folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LabError("disk", f"no space is left for {where}", "Free some space, then run the same command again.")
+    reason = (error.strerror or str(error)).lower()
+    advice = f"Make it writable, or set {STATE_VARIABLE} to a folder that is."
+    return LabError("state", f"{where} can't be written ({reason})", advice)
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """The configuration of one stack.
+
+    values: full keys (`streaming-lab:nodeType`) to texts, as Pulumi passes them to the program
+    overrides: those among them that came from `-c`, now or in an earlier up
+    """
+
+    values: Mapping[str, str]
+    overrides: Mapping[str, str]
+
+    def of(self, namespace: str) -> dict[str, str]:
+        """The keys of one namespace, without it."""
+        prefix = f"{namespace}:"
+        return {key.removeprefix(prefix): value for key, value in self.values.items() if key.startswith(prefix)}
+
+
+def stack_config(project: Project, student: str, kept: Mapping[str, str], given: Iterable[str]) -> StackConfig:
+    """Pulumi.<student>.yaml (else Pulumi.dev.yaml), then overrides `kept` from earlier, then the `given` key=value."""
+    own = project.root / f"Pulumi.{student}.yaml"
+    file = own if own.is_file() else project.root / "Pulumi.dev.yaml"
+    values = {key: text(value) for key, value in (_read_yaml(file).get("config") or {}).items()}
+    overrides = dict(kept)
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise LabError("-c", f"{pair} is not of the form key=value", code=2)
+        overrides[key if ":" in key else f"{project.name}:{key}"] = value
+    student_key = f"{project.name}:student"
+    if overrides.get(student_key, student) != student:
+        raise LabError("-c", f"{student_key} is the stack's name", "Choose the student with --student.", code=2)
+    return StackConfig({**values, **overrides, student_key: student}, overrides)
+
+
+def validate(project: Project, config: StackConfig) -> Any:
+    """The program's own LabConfig for these values; raises LabError with one sentence a wrong key."""
+    from infra.config import ConfigError, LabConfig
+
+    try:
+        return LabConfig.load(config.of(project.name))
+    except ConfigError as error:
+        sentences = str(error).splitlines()
+        first, rest = sentences[0], sentences[1:]
+        what, colon, message = first.partition(": ")
+        advice = "\n".join([*rest, "Correct it, then run lab up again. Nothing was created."])
+        raise LabError(what if colon else "config", message or first, advice) from None
+
+
+def check_student(student: str) -> None:
+    """Refuse a student's id that can't name a stack and its files; the program has rules of its own beside this."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", student):
+        raise LabError("--student", f"{student!r} is not an id: letters, digits, dots, dashes and underscores", code=2)
+
+
+def text(value: object) -> str:
+    """A YAML value as Pulumi passes it to the program."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file at once, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+    part.replace(path)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise LabError("project", f"{path} can't be read ({(error.strerror or '').lower()})") from None
+    except yaml.YAMLError as error:
+        raise LabError("project", f"{path.name} is not YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(read, dict):
+        raise LabError("project", f"{path.name} is not a mapping of keys to values")
+    return read

@@ -1,0 +1,131 @@
+"""What a killed engine leaves behind: creates that it began and never recorded.
+
+The cloud may hold the resource all the same, and creating one that exists is refused. Every name of the lab is
+deterministic, so the cloud can be asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lab.clouds import Cloud
+from lab.engine import Engine, State
+from lab.report import Report
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+Inputs = Mapping[str, Any]
+
+_IN_GROUP = "/subscriptions/{subscription}/resourceGroups/{resourceGroupName}"
+_HUBS = f"{_IN_GROUP}/providers/Microsoft.EventHub/namespaces/{{namespaceName}}"
+_STORAGE = f"{_IN_GROUP}/providers/Microsoft.Storage/storageAccounts/{{accountName}}"
+_DATABRICKS = f"{_IN_GROUP}/providers/Microsoft.Databricks"
+
+# The ARM id of each type the program makes, from its inputs (azure-native's resource ids).
+ARM_IDS = {
+    "azure-native:resources:ResourceGroup": _IN_GROUP,
+    "azure-native:eventhub:Namespace": _HUBS,
+    "azure-native:eventhub:EventHub": f"{_HUBS}/eventhubs/{{eventHubName}}",
+    "azure-native:eventhub:ConsumerGroup": f"{_HUBS}/eventhubs/{{eventHubName}}/consumergroups/{{consumerGroupName}}",
+    "azure-native:eventhub:EventHubAuthorizationRule": (
+        f"{_HUBS}/eventhubs/{{eventHubName}}/authorizationRules/{{authorizationRuleName}}"
+    ),
+    "azure-native:storage:StorageAccount": _STORAGE,
+    "azure-native:storage:BlobContainer": f"{_STORAGE}/blobServices/default/containers/{{containerName}}",
+    "azure-native:storage:ManagementPolicy": f"{_STORAGE}/managementPolicies/{{managementPolicyName}}",
+    "azure-native:databricks:Workspace": f"{_DATABRICKS}/workspaces/{{workspaceName}}",
+    "azure-native:databricks:AccessConnector": f"{_DATABRICKS}/accessConnectors/{{connectorName}}",
+    "azure-native:authorization:RoleAssignment": (
+        "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}"
+    ),
+    "azure-native:consumption:Budget": "/{scope}/providers/Microsoft.Consumption/budgets/{budgetName}",
+}
+
+
+def arm_id(resource_type: str, inputs: Inputs, subscription: str) -> str | None:
+    """The ARM id that a resource with these inputs gets, or None where the inputs do not tell."""
+    pattern = ARM_IDS.get(resource_type)
+    if pattern is None:
+        return None
+    values = {key: str(value) for key, value in inputs.items() if isinstance(value, str)}
+    values = {"subscription": subscription, **values, "scope": values.get("scope", "").strip("/")}
+    try:
+        return pattern.format(**values)
+    except KeyError:
+        return None
+
+
+def _clusters(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    for cluster in workspace.clusters.list():
+        if cluster.cluster_name == inputs.get("clusterName") and cluster.cluster_id:
+            workspace.clusters.permanent_delete(cluster.cluster_id)
+
+
+def _jobs(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    for job in workspace.jobs.list(name=str(inputs.get("name"))):
+        if job.job_id:
+            workspace.jobs.delete(job.job_id)
+
+
+def _policies(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    for policy in workspace.cluster_policies.list():
+        if policy.name == inputs.get("name") and policy.policy_id:
+            workspace.cluster_policies.delete(policy.policy_id)
+
+
+def _scopes(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    if any(scope.name == inputs.get("name") for scope in workspace.secrets.list_scopes()):
+        workspace.secrets.delete_scope(str(inputs["name"]))
+
+
+def _external_locations(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    workspace.external_locations.delete(str(inputs["name"]), force=True)
+
+
+def _storage_credentials(workspace: WorkspaceClient, inputs: Inputs) -> None:
+    workspace.storage_credentials.delete(str(inputs["name"]), force=True)
+
+
+# Databricks gives ids of its own, so a half-made one is found by its name and made anew: each takes seconds. The types
+# that are missing here (files, notebooks, secrets, permissions, grants) are written over by their next create.
+HALF_MADE: dict[str, Callable[[WorkspaceClient, Inputs], None]] = {
+    "databricks:index/cluster:Cluster": _clusters,
+    "databricks:index/job:Job": _jobs,
+    "databricks:index/clusterPolicy:ClusterPolicy": _policies,
+    "databricks:index/secretScope:SecretScope": _scopes,
+    "databricks:index/externalLocation:ExternalLocation": _external_locations,
+    "databricks:index/storageCredential:StorageCredential": _storage_credentials,
+}
+
+
+def finish_interrupted(engine: Engine, cloud: Cloud, state: State, report: Report) -> None:
+    """Bring the stack's record and the cloud together after a killed engine; does nothing when none was."""
+    creating = [one["resource"] for one in state.pending if one.get("type") == "creating"]
+    if not creating:
+        return
+    report.now("finding what an interrupted run left behind")
+    found = []
+    arm = cloud.arm()
+    for resource in creating:
+        identity = arm_id(resource["type"], resource.get("inputs") or {}, arm.subscription)
+        if identity and arm.exists(identity):
+            found += ["--import-pending-creates", resource["urn"], "--import-pending-creates", identity]
+    _delete_half_made(cloud, state, creating)
+    engine.command("refresh", "--yes", "--skip-preview", *found, "--clear-pending-creates")
+    report.line("resumed", f"an interrupted run; {len(found) // 4} of its {len(creating)} open creates had succeeded")
+
+
+def _delete_half_made(cloud: Cloud, state: State, creating: list[dict[str, Any]]) -> None:
+    half_made = [resource for resource in creating if resource["type"] in HALF_MADE]
+    made = [one for one in state.resources if one["type"] == "azure-native:databricks:Workspace" and one.get("outputs")]
+    if not half_made or not made:
+        return
+    from databricks.sdk.errors import NotFound
+
+    workspace = cloud.workspace({**made[0]["outputs"], "workspaceResourceId": made[0]["id"]})
+    for resource in half_made:
+        with contextlib.suppress(NotFound):
+            HALF_MADE[resource["type"]](workspace, resource.get("inputs") or {})
