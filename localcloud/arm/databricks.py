@@ -156,7 +156,7 @@ class ConnectorKind(Kind):
             "location": body["location"],
             "tags": body.get("tags", {}),
             **({"identity": identity} if identity else {}),
-            "properties": {"provisioningState": "Succeeded", "referredBy": []},
+            "properties": {"provisioningState": "Succeeded", "referedBy": []},
         }
 
 

@@ -78,6 +78,11 @@ class Arm:
         self._changed()
         return document
 
+    def check_name(self, id: str) -> None:
+        """Raises AzureError when the resource's own name breaks a rule of its type; looks at nothing that exists."""
+        rid = ids.parse(id)
+        _kind(rid).check_name(self._world, rid)
+
     def get(self, id: str) -> Document | None:
         """The resource with this id, None if there is none. Holds no keys."""
         return self._world.find(ids.parse(id).text)
@@ -91,6 +96,11 @@ class Arm:
         if found is None:
             raise _not_found(rid)
         return found
+
+    def require_group(self, id: str) -> None:
+        """Raises when the subscription or resource group of an id doesn't exist, as a DELETE in it does."""
+        rid = ids.parse(id)
+        self._world.require_group(rid)
 
     def delete(self, id: str, *, force: bool = False) -> bool:
         """Delete a resource and everything in it; False if it doesn't exist.

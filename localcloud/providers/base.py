@@ -15,6 +15,10 @@ from localcloud.providers.wire import UNKNOWN, Path, Props, property_path
 Kind = Literal["add", "update", "delete"]
 
 
+class ProviderError(Exception):
+    """A refusal by the plugin itself, in one sentence; no service was asked."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One configured instance of a provider: an explicit or default provider of one stack.
@@ -72,11 +76,11 @@ class ResourceType(ABC):
 
     token: its Pulumi type; replace_on: paths whose change needs a new resource (`("sku", "name")`; indexes of lists are
     left out); secret_outputs: outputs that are secret in any case. An output whose input was secret is always secret.
-    Every method may raise CloudError: the engine then shows its text.
+    Every method may raise CloudError or ProviderError: the engine then shows its text.
     """
 
-    token: ClassVar[str]
-    replace_on: ClassVar[frozenset[tuple[str, ...]]] = frozenset()
+    token: str
+    replace_on: frozenset[tuple[str, ...]] = frozenset()
     delete_before_replace: ClassVar[bool] = False
     secret_outputs: ClassVar[frozenset[str]] = frozenset()
 
@@ -118,8 +122,8 @@ Invoke = Callable[[Session, Props], Props]
 class Provider(ABC):
     """A package of resource types and functions."""
 
-    name: ClassVar[str]
-    version: ClassVar[str]
+    name: str
+    version: str
     schema: Schema
 
     @property

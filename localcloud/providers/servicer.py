@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent import futures
@@ -14,7 +15,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from localcloud.errors import CloudError
 from localcloud.providers import wire
-from localcloud.providers.base import Check, Diff, Failure, Provider, ResourceType, Session, compare
+from localcloud.providers.base import Check, Diff, Failure, Provider, ProviderError, ResourceType, Session, compare
 from localcloud.providers.wire import Path, Props
 
 _log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         def answer() -> provider_pb2.InvokeResponse:
             function = self._provider.invokes.get(request.tok)
             if function is None:
-                raise _Unsupported(f"the local cloud does not offer the function {request.tok}")
+                raise ProviderError(f"the local cloud does not offer the function {request.tok}")
             args, _ = wire.read(request.args)
             return provider_pb2.InvokeResponse(**{"return": wire.write(function(self._session(context), args))})
 
@@ -234,21 +235,25 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token = urn.split("::")[2].rsplit("$", 1)[-1]
         kind = self._provider.resource_types.get(token)
         if kind is None:
-            raise _Unsupported(f"the local cloud does not offer resources of type {token}")
+            raise ProviderError(f"the local cloud does not offer resources of type {token}")
         return kind
 
     def _session(self, context: grpc.ServicerContext) -> Session:
         with self._lock:
             session = self._sessions.get(context.peer())
         if session is None:
-            raise _Unsupported(f"the provider {self._provider.name} was used before it was configured")
+            raise ProviderError(f"the provider {self._provider.name} was used before it was configured")
         return session
 
     def _answer(self, context: grpc.ServicerContext, what: str, answer: Callable[[], _Answer]) -> _Answer:
         try:
             return answer()
-        except (CloudError, _Unsupported) as error:
+        except (CloudError, ProviderError) as error:
             self._abort(context, str(error))
+        except (OSError, sqlite3.Error) as error:
+            # A full disk or a folder that can't be written to: something that the user can mend.
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._abort(context, f"the local cloud can't write its state: {reason}")
         except Exception as error:
             # A fault of the local cloud itself: the place goes to its log, a sentence to the user. The text of the
             # exception may hold a value of the program, so only its type is told.
@@ -259,10 +264,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         # The published plugins answer with Unknown as well: the text carries the service's code.
         context.abort(grpc.StatusCode.UNKNOWN, message)
         raise AssertionError("abort raises")
-
-
-class _Unsupported(Exception):
-    """Something that only the real cloud has."""
 
 
 def _without_values(error: Exception) -> tuple[type[Exception], Exception, TracebackType | None]:

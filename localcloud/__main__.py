@@ -1,0 +1,52 @@
+"""`python -m localcloud --state DIR --java FILE --spark-jars DIR --kafka-jars DIR`: run until told to stop."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+# Children are started with fork and exec; gRPC's own fork handlers would only get in their way.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
+from localcloud.server import LocalCloud, StartError
+from localcloud.settings import Settings
+
+
+def main() -> int:
+    """Exit status 0 after SIGTERM or SIGINT, 1 when the cloud can't start."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description="Azure and Databricks on this machine.")
+    parser.add_argument("--state", type=Path, required=True, help="folder of everything that the cloud remembers")
+    parser.add_argument("--java", type=Path, required=True, help="java executable, version 17 or 21")
+    parser.add_argument(
+        "--spark-jars", type=Path, required=True, help="folder of the jars that Spark needs more"
+    )
+    parser.add_argument("--kafka-jars", type=Path, required=True, help="folder with the class path of the Kafka broker")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter of the Spark drivers")
+    parser.add_argument("--driver-memory", default="1g", help="heap of one Spark driver")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings(
+        state=given.state.resolve(),
+        java=given.java,
+        spark_jars=given.spark_jars,
+        kafka_jars=given.kafka_jars,
+        python=given.python,
+        driver_memory=given.driver_memory,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with LocalCloud(settings):
+            stop.wait()
+    except StartError as error:
+        print(f"localcloud: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

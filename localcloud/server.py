@@ -1,0 +1,133 @@
+"""The background process: all rooms of the local cloud put together, one for each state folder."""
+
+import fcntl
+import json
+import os
+import secrets
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from localcloud import storage
+from localcloud.arm import Arm
+from localcloud.arm import http as arm_http
+from localcloud.providers.azure_native import AzureNative
+from localcloud.providers.servicer import ProviderServer
+from localcloud.settings import Settings
+from localcloud.store import Store
+from localcloud.web import WebServer
+
+_PORTS = "ports"
+
+
+class StartError(Exception):
+    """Why the local cloud can't start, in one sentence."""
+
+
+class LocalCloud:
+    """Azure and Databricks on this machine, as a context manager: ready inside, stopped after.
+
+    `endpoint.json` in the state folder says where it listens; it exists only while the cloud runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._endpoint = settings.state / "endpoint.json"
+        self._changes = threading.Lock()
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def __enter__(self) -> "LocalCloud":
+        self._prepare_folder()
+        self._lock = self._take_lock()
+        # What a killed process left behind must mislead nobody.
+        self._endpoint.unlink(missing_ok=True)
+        self.token = self._make_token()
+        self.store = Store(self._settings.state / "cloud.db")
+        self.arm = Arm(self.store)
+        self._arm_server = WebServer(arm_http.app(self.arm, self.token), self._port("arm"))
+        self._providers = {"azure-native": ProviderServer(AzureNative(self.arm), self._port("azure-native"))}
+        self._keep_port("arm", self._arm_server.port)
+        for name, server in self._providers.items():
+            self._keep_port(name, server.port)
+        self.arm.on_change(self._reconcile)
+        self._reconcile()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._endpoint.unlink(missing_ok=True)
+        for server in self._providers.values():
+            server.stop()
+        self._arm_server.stop()
+        self.store.close()
+        os.close(self._lock)
+
+    def _prepare_folder(self) -> None:
+        state = self._settings.state
+        try:
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            state.chmod(0o700)
+        except OSError as error:
+            raise StartError(f"the state folder {state} can't be used: {error.strerror}") from error
+
+    def _take_lock(self) -> int:
+        path = self._settings.state / "lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartError(f"the state folder {self._settings.state} can't be used: {error.strerror}") from error
+        try:
+            # The kernel frees it when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 32).decode().strip()
+            os.close(lock)
+            raise StartError(
+                f"a local cloud with the state folder {self._settings.state} runs already (process {holder})"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        return lock
+
+    def _make_token(self) -> str:
+        path = self._settings.state / "token"
+        try:
+            return path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            token = secrets.token_urlsafe(32)
+            _write_private(path, token)
+            return token
+
+    def _port(self, name: str) -> int:
+        return int((self.store.get(_PORTS, name) or {"port": 0})["port"])
+
+    def _keep_port(self, name: str, port: int) -> None:
+        self.store.put(_PORTS, name, {"port": port})
+
+    def _reconcile(self) -> None:
+        """Bring folders, brokers and workspaces in line with the resources."""
+        with self._changes:
+            storage.reconcile(self._settings, self.arm.containers())
+            self._announce()
+
+    def _announce(self) -> None:
+        endpoint: dict[str, Any] = {
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "arm": self._arm_server.url,
+            "providers": {name: server.port for name, server in self._providers.items()},
+            "workspaces": {},
+        }
+        _write_private(self._endpoint, json.dumps(endpoint, indent=1))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read; readers see the old text or the new one, never a part."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
