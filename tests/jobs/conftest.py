@@ -1,0 +1,77 @@
+"""A real Spark with Delta, set up like the lab's local cluster, and an empty container for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+import toolchain
+
+CONTAINER = "lab@jobs.dfs.core.windows.net"
+
+
+def spark_conf(storage: Path) -> dict[str, str]:
+    """A small local cluster: abfss on a folder, no processes for file modes, no user interface."""
+    checkpoint_manager = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    return {
+        "spark.master": "local[2]",
+        "spark.driver.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(storage / "warehouse"),
+        "spark.jars": ",".join(str(jar) for jar in sorted(toolchain.jars("spark").glob("*.jar"))),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.streaming.checkpointFileManagerClass": checkpoint_manager,
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        "spark.hadoop.fs.abfss.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
+        "spark.hadoop.fs.viewfs.overload.scheme.target.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        f"spark.hadoop.fs.viewfs.mounttable.{CONTAINER}.linkFallback": f"file://{storage}",
+    }
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder behind the container of all tests."""
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="session")
+def spark_settings(storage: Path) -> dict[str, str]:
+    """The settings of the session, for a test that starts a Spark of its own on the same container."""
+    return spark_conf(storage)
+
+
+@pytest.fixture(scope="session")
+def spark(spark_settings: dict[str, str]) -> Iterator[SparkSession]:
+    """One Spark for all tests of the jobs."""
+    os.environ["JAVA_HOME"] = str(toolchain.java().parent.parent)
+    builder = SparkSession.builder.appName("tests of the jobs")
+    for key, value in spark_settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def folder(storage: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder behind `root`, to look at and to damage files."""
+    path = storage / tmp_path.name
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def root(folder: Path) -> str:
+    """The lab's root for one test: an empty folder of the container."""
+    return f"abfss://{CONTAINER}/{folder.name}"
