@@ -109,9 +109,8 @@ class AzureResource(ResourceType):
         return Diff(changes, self.delete_before_replace)
 
     def preview(self, session: Session, inputs: Props) -> Props:
-        """The inputs that come back as outputs; names of parents do not."""
-        hidden = set(self._shape.path_names) - {"scope"}
-        return {name: value for name, value in inputs.items() if name not in hidden}
+        """The inputs, as far as they come back as outputs."""
+        return self._shape.preview(inputs)
 
     def create(self, session: Session, inputs: Props) -> tuple[str, Props]:
         """PUT, unless something has this id already."""

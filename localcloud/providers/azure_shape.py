@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.arm import ids, names
-from localcloud.providers.wire import Props
+from localcloud.providers.wire import UNKNOWN, Props
 
 _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 _NAMESPACE = _GROUP + "/providers/Microsoft.EventHub/namespaces/{namespaceName}"
@@ -29,7 +29,8 @@ class Shape:
     path: template of its id; the last place is its name; api_version: the one that the SDK's default version uses;
     nested: its `properties` are not flattened; renamed: SDK name → ARM name; fixed: inputs beside path and location
     whose change replaces it; ranges: numbers that Check holds to a range; auto: how a name that is not given is made:
-    from the program's name with random digits, a copy of it, or a GUID.
+    from the program's name with random digits, a copy of it, or a GUID;
+    computed: parts of inputs that the service adds.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Shape:
     fixed: frozenset[str] = frozenset()
     ranges: dict[tuple[str, ...], tuple[int, int | None]] = field(default_factory=dict)
     auto: str = "random"
+    computed: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def path_names(self) -> list[str]:
@@ -54,6 +56,16 @@ class Shape:
         """The ARM id. A scope may be given with or without its first slash."""
         values = {name: str(inputs[name]).strip("/") for name in self.path_names}
         return self.path.format(subscriptionId=subscription, **values)
+
+    def preview(self, inputs: Props) -> Props:
+        """The outputs that are known before the resource exists. Names of parents do not come back as outputs."""
+        hidden = set(self.path_names) - {"scope"}
+        outputs = {name: value for name, value in inputs.items() if name not in hidden}
+        for name, part in self.computed:
+            value = outputs.get(name)
+            if isinstance(value, dict) and part not in value:
+                outputs[name] = {**value, part: UNKNOWN}
+        return outputs
 
     def body(self, inputs: Props) -> dict[str, Any]:
         """The body of the PUT."""
@@ -106,6 +118,7 @@ def _project(known: Any, now: Any, name: str) -> Any:
 
 
 _EXTENSION = "/{scope}/providers/"
+_PRINCIPAL = frozenset((("identity", "principalId"), ("identity", "tenantId")))
 
 SHAPES = {
     "azure-native:resources:ResourceGroup": Shape(_GROUP, "2024-03-01", nested=True),
@@ -130,6 +143,7 @@ SHAPES = {
             "enableNfsV3": "isNfsV3Enabled",
         },
         fixed=frozenset(("isHnsEnabled",)),
+        computed=_PRINCIPAL | {("sku", "tier")},
     ),
     "azure-native:storage:BlobContainer": Shape(
         _ACCOUNT + "/blobServices/default/containers/{containerName}", "2024-01-01", auto="copy"
@@ -138,10 +152,15 @@ SHAPES = {
         _ACCOUNT + "/managementPolicies/{managementPolicyName}", "2024-01-01", auto="copy"
     ),
     "azure-native:databricks:Workspace": Shape(
-        _GROUP + "/providers/Microsoft.Databricks/workspaces/{workspaceName}", "2026-01-01"
+        _GROUP + "/providers/Microsoft.Databricks/workspaces/{workspaceName}",
+        "2026-01-01",
+        computed=frozenset((("parameters", "storageAccountName"),)),
     ),
     "azure-native:databricks:AccessConnector": Shape(
-        _GROUP + "/providers/Microsoft.Databricks/accessConnectors/{connectorName}", "2026-01-01", nested=True
+        _GROUP + "/providers/Microsoft.Databricks/accessConnectors/{connectorName}",
+        "2026-01-01",
+        nested=True,
+        computed=_PRINCIPAL,
     ),
     "azure-native:authorization:RoleAssignment": Shape(
         _EXTENSION + "Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
