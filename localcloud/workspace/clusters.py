@@ -1,0 +1,164 @@
+"""Clusters: their settings, states and events. The Spark driver behind a running cluster is in `drivers.py`."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from localcloud.store import Store
+from localcloud.workspace import cluster_spec
+from localcloud.workspace.drivers import Drivers
+from localcloud.workspace.errors import denied, invalid
+from localcloud.workspace.people import Caller, People
+from localcloud.workspace.permissions import Permissions
+from localcloud.workspace.policies import Policies
+from localcloud.workspace.records import ClusterRecords
+from localcloud.workspace.shelf import Record
+
+Spawn = Callable[[Callable[[], None]], None]
+
+
+def in_background(work: Callable[[], None]) -> None:
+    """Run it in a thread of its own."""
+    threading.Thread(target=work, daemon=True).start()
+
+
+class Clusters:
+    """The clusters of one workspace.
+
+    A new cluster of the REST API starts at once, as on Databricks. One that the provider makes is first started by the
+    first run (or `start`) that needs it: a Spark driver that nobody uses costs half a gigabyte of a laptop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        records: ClusterRecords,
+        drivers: Drivers,
+        policies: Policies,
+        permissions: Permissions,
+        people: People,
+        spawn: Spawn = in_background,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._drivers = drivers
+        self._policies = policies
+        self._permissions = permissions
+        self._people = people
+        self._spawn = spawn
+        permissions.register("clusters", records.has)
+
+    def create(self, body: Record, caller: Caller, start: bool = True) -> Record:
+        """Add a cluster; start: begin to start it now. Refuses what `prepare` refuses."""
+        with self._store.transaction():
+            spec = self.prepare(body, caller)
+            number = self._store.next_id("databricks/cluster")
+            moment = datetime.fromtimestamp(self._records.now() / 1000, UTC)
+            record = {
+                "cluster_id": f"{moment:%m%d-%H%M%S}-local{number:03}",
+                "creator_user_name": caller.user_name,
+                "cluster_source": "API",
+                "state": "TERMINATED",
+                "state_message": "",
+                **spec,
+            }
+            self._records.put(record)
+            self._permissions.created("clusters", record["cluster_id"], caller.user_name)
+            self._records.event(record["cluster_id"], "CREATING")
+        if start:
+            self.start(record["cluster_id"], caller)
+        return self._records.get(record["cluster_id"])
+
+    def prepare(self, body: Record, caller: Caller, cluster_id: str | None = None) -> Record:
+        """The settings as the service would keep them; refuses what breaks a rule or the cluster's policy."""
+        spec = {name: body[name] for name in cluster_spec.FIELDS if body.get(name) is not None}
+        owned = [
+            item
+            for item in self._records.values()
+            if item.get("policy_id") == spec.get("policy_id")
+            and item["creator_user_name"] == caller.user_name
+            and item["cluster_id"] != cluster_id
+        ]
+        spec = self._policies.apply(spec, caller, len(owned))
+        cluster_spec.check({**body, **spec})
+        if not caller.admin and not spec.get("policy_id"):
+            raise denied(
+                "You are not authorized to create clusters. Please contact your administrator for permission or a"
+                " policy."
+            )
+        if cluster_spec.access_mode(spec) == "SINGLE_USER":
+            spec.setdefault("single_user_name", caller.user_name)
+            if not self._people.has_principal(spec["single_user_name"]):
+                raise invalid(f"single_user_name: user {spec['single_user_name']} does not exist in this workspace.")
+        spec.setdefault("cluster_name", "")
+        spec.setdefault("autotermination_minutes", 120)
+        spec.setdefault("driver_node_type_id", spec["node_type_id"])
+        return spec
+
+    def edit(self, cluster_id: str, body: Record, caller: Caller) -> Record:
+        """Replace the settings; a running cluster restarts with them."""
+        self._authorize(cluster_id, caller, "CAN_MANAGE")
+        with self._store.transaction():
+            old = self._records.get(cluster_id)
+            spec = self.prepare(body, caller, cluster_id)
+            kept = {name: value for name, value in old.items() if name not in cluster_spec.FIELDS}
+            self._records.put(kept | spec)
+            self._records.event(cluster_id, "EDITED")
+        if old["state"] in ("RUNNING", "PENDING"):
+            self.restart(cluster_id, caller)
+        return self._records.get(cluster_id)
+
+    def get(self, cluster_id: str) -> Record:
+        """The cluster; refused if there is none."""
+        return self._records.get(cluster_id)
+
+    def all(self) -> list[Record]:
+        """All clusters, oldest first."""
+        return self._records.values()
+
+    def events(self, cluster_id: str, order: str = "DESC", types: list[str] | None = None) -> list[Record]:
+        """What happened to a cluster, newest first unless order is ASC."""
+        events = self._records.events(cluster_id)
+        wanted = [event for event in events if not types or event["type"] in types]
+        return wanted if order == "ASC" else wanted[::-1]
+
+    def start(self, cluster_id: str, caller: Caller) -> None:
+        """Begin to start a stopped cluster; one that runs or is starting is left alone."""
+        self._authorize(cluster_id, caller, "CAN_RESTART")
+        if self._records.get(cluster_id)["state"] == "TERMINATED":
+            self._records.update(cluster_id, state="PENDING", state_message="Starting Spark")
+            self._spawn(lambda: self._drivers.start_quietly(cluster_id))
+
+    def restart(self, cluster_id: str, caller: Caller) -> None:
+        """Stop and start a running cluster; what runs on it is lost."""
+        self._authorize(cluster_id, caller, "CAN_RESTART")
+        state = self._records.get(cluster_id)["state"]
+        if state not in ("RUNNING", "PENDING"):
+            raise invalid(f"Cluster {cluster_id} is in unexpected state {state.capitalize()}.")
+        self._records.event(cluster_id, "RESTARTING")
+
+        def work() -> None:
+            self._drivers.stop(cluster_id, "USER_REQUEST", "Cluster is restarting")
+            self._drivers.start_quietly(cluster_id)
+
+        self._spawn(work)
+
+    def terminate(self, cluster_id: str, caller: Caller) -> None:
+        """Stop a cluster; its settings stay."""
+        self._authorize(cluster_id, caller, "CAN_RESTART")
+        if self._records.get(cluster_id)["state"] not in ("TERMINATED", "TERMINATING"):
+            self._records.update(cluster_id, state="TERMINATING", state_message="Terminated by user")
+            self._spawn(lambda: self._drivers.stop(cluster_id, "USER_REQUEST", "Terminated by user"))
+
+    def permanent_delete(self, cluster_id: str, caller: Caller) -> None:
+        """Stop a cluster and remove it with its events."""
+        self._authorize(cluster_id, caller, "CAN_MANAGE")
+        self._drivers.stop(cluster_id, "USER_REQUEST", "Deleted by user")
+        self._records.delete(cluster_id)
+        self._permissions.deleted("clusters", cluster_id)
+
+    def _authorize(self, cluster_id: str, caller: Caller, level: str) -> None:
+        self._records.get(cluster_id)
+        if not self._permissions.holds("clusters", cluster_id, caller, level):
+            raise denied(f"{caller.user_name} does not have {level} permissions on cluster {cluster_id}.")

@@ -1,0 +1,288 @@
+"""The Spark drivers behind running clusters: start, stop, idle time, and drivers that die."""
+
+import os
+import secrets as random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from localcloud.cluster import ClusterSpec, DriverError, TaskResult, TaskSpec
+from localcloud.settings import Settings
+from localcloud.workspace.mounts import StartError, for_spark, resolve
+from localcloud.workspace.node_types import NODE_TYPES
+from localcloud.workspace.people import Caller, People
+from localcloud.workspace.records import ClusterRecords
+from localcloud.workspace.secrets import Secrets
+from localcloud.workspace.shelf import Record
+
+
+class TaskHandle(Protocol):
+    """A task that runs in a driver."""
+
+    def wait(self, timeout: float | None = None) -> TaskResult | None:
+        """The result, or None if it still runs after `timeout` seconds."""
+
+    def cancel(self) -> None:
+        """Ask the task to stop."""
+
+
+class Driver(Protocol):
+    """What a running cluster needs of a driver (`localcloud.cluster.Driver`)."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether Spark runs."""
+
+    @property
+    def ui_url(self) -> str | None:
+        """Spark's web page."""
+
+    def start(self) -> None:
+        """Start Spark; raises DriverError."""
+
+    def run(self, task: TaskSpec) -> TaskHandle:
+        """Begin a task."""
+
+    def stop(self) -> None:
+        """End Spark and every task in it."""
+
+
+DriverFactory = Callable[[Settings, ClusterSpec], Driver]
+Mounts = Callable[[Record, dict[str, str]], dict[str, Path]]
+
+
+@dataclass
+class _Slot:
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    driver: Driver | None = None
+    token: str = ""
+    tasks: int = 0
+    idle_since: float = 0.0
+    mounts: dict[str, Path] = field(default_factory=dict)
+    # Copies of the wheels that this driver has installed, by workspace path.
+    libraries: dict[str, Path] = field(default_factory=dict)
+
+
+class Drivers:
+    """The drivers of one workspace's clusters. `host` is set once the workspace's address is known."""
+
+    host = ""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        records: ClusterRecords,
+        secrets: Secrets,
+        people: People,
+        mounts: Mounts,
+        make: DriverFactory,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._secrets = secrets
+        self._people = people
+        self._mounts = mounts
+        self._make = make
+        self._guard = threading.Lock()
+        self._slots: dict[str, _Slot] = {}
+
+    def caller(self, token: str) -> Caller | None:
+        """Whose token a running cluster's code sends: the dedicated user, else the cluster's creator."""
+        with self._guard:
+            slots = list(self._slots.items())
+        for cluster_id, slot in slots:
+            if slot.token and random.compare_digest(slot.token, token) and self._records.has(cluster_id):
+                return self._user(self._records.get(cluster_id))
+        return None
+
+    def start(self, cluster_id: str) -> Driver:
+        """The cluster's driver; starts it if it doesn't run. Blocks; raises StartError. Call it inside `in_use`."""
+        slot = self._slot(cluster_id)
+        with slot.lock:
+            if slot.driver is not None and not slot.driver.alive:
+                self._lost(cluster_id, slot)
+            if slot.driver is not None and slot.tasks <= 1 and self._mounts_of(cluster_id) != slot.mounts:
+                # Containers and grants take effect at once on Azure; Spark's mount table is read once, at its start.
+                self.stop(cluster_id, "USER_REQUEST", "Storage access changed.")
+            if slot.driver is not None:
+                return slot.driver
+            self._records.update(
+                cluster_id,
+                state="PENDING",
+                state_message="Starting Spark",
+                termination_reason=None,
+                terminated_time=None,
+            )
+            self._records.event(cluster_id, "STARTING")
+            try:
+                driver = self._launch(cluster_id, slot)
+            except StartError as problem:
+                slot.token = ""
+                self._terminated(cluster_id, problem.code, "CLIENT_ERROR", str(problem))
+                raise
+            slot.driver = driver
+            slot.idle_since = self._records.now() / 1000
+            self._records.update(
+                cluster_id,
+                state="RUNNING",
+                state_message="",
+                start_time=self._records.now(),
+                spark_context_id=self._records.now(),
+            )
+            self._records.event(cluster_id, "RUNNING")
+            return driver
+
+    def start_quietly(self, cluster_id: str) -> None:
+        """As `start`; what goes wrong is in the cluster's state alone."""
+        try:
+            self.start(cluster_id)
+        except StartError:
+            return
+
+    def stop(self, cluster_id: str, code: str, message: str) -> None:
+        """Stop the driver, if there is one. code: Databricks' termination code, for example INACTIVITY."""
+        slot = self._slot(cluster_id)
+        with slot.lock:
+            driver, slot.driver, slot.token, slot.libraries = slot.driver, None, "", {}
+            if driver is not None:
+                self._records.update(cluster_id, state="TERMINATING", state_message=message)
+                driver.stop()
+            if self._records.has(cluster_id) and self._records.get(cluster_id)["state"] != "TERMINATED":
+                self._terminated(cluster_id, code, "SUCCESS", message)
+
+    def running(self, cluster_id: str) -> Driver | None:
+        """The cluster's driver if it runs now."""
+        driver = self._slot(cluster_id).driver
+        return driver if driver is not None and driver.alive else None
+
+    def ui_url(self, cluster_id: str) -> str | None:
+        """Spark's web page of a running cluster."""
+        driver = self.running(cluster_id)
+        return driver.ui_url if driver else None
+
+    @contextmanager
+    def in_use(self, cluster_id: str) -> Iterator[None]:
+        """While this lasts, the cluster is not idle."""
+        slot = self._slot(cluster_id)
+        with self._guard:
+            slot.tasks += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                slot.tasks -= 1
+                slot.idle_since = self._records.now() / 1000
+
+    def installed(self, cluster_id: str, path: str, install: Callable[[Path], Path]) -> Path:
+        """The driver's copy of a wheel. A running cluster keeps the copy it made first, as Databricks does.
+
+        install: makes the copy in the folder that it is given.
+        """
+        slot = self._slot(cluster_id)
+        with slot.lock:
+            if path not in slot.libraries:
+                # One folder for each driver and path: another driver of this cluster may meet another content.
+                place = self._work_dir(cluster_id) / "libraries" / random.token_hex(8)
+                place.mkdir(parents=True)
+                slot.libraries[path] = install(place)
+            return slot.libraries[path]
+
+    def check(self) -> None:
+        """Stop idle clusters, and notice drivers that died. Called about every second."""
+        now = self._records.now() / 1000
+        with self._guard:
+            slots = list(self._slots.items())
+        for cluster_id, slot in slots:
+            if slot.driver is None or not slot.lock.acquire(blocking=False):
+                continue
+            try:
+                if slot.driver is not None and not slot.driver.alive:
+                    self._lost(cluster_id, slot)
+                elif slot.driver is not None and slot.tasks == 0 and self._records.has(cluster_id):
+                    minutes = self._records.get(cluster_id).get("autotermination_minutes") or 0
+                    if minutes and now - slot.idle_since >= minutes * 60:
+                        message = f"Inactive cluster terminated (inactive for {minutes} minutes)."
+                        self.stop(cluster_id, "INACTIVITY", message)
+            finally:
+                slot.lock.release()
+
+    def recover(self) -> None:
+        """After a restart of the local cloud no driver runs any more."""
+        for record in self._records.values():
+            if record["state"] != "TERMINATED":
+                self._terminated(
+                    record["cluster_id"],
+                    "INTERNAL_ERROR",
+                    "CLOUD_FAILURE",
+                    "The local cloud ended while the cluster ran.",
+                )
+
+    def close(self) -> None:
+        """Stop every driver."""
+        with self._guard:
+            names = list(self._slots)
+        for cluster_id in names:
+            self.stop(cluster_id, "INTERNAL_ERROR", "The local cloud was stopped.")
+
+    def _launch(self, cluster_id: str, slot: _Slot) -> Driver:
+        record = self._records.get(cluster_id)
+        conf, env = self._resolved(record, "spark_conf"), self._resolved(record, "spark_env_vars")
+        slot.token, slot.libraries, slot.mounts = f"dapi{random.token_hex(16)}", {}, self._mounts(record, conf)
+        spec = ClusterSpec(
+            cluster_id=cluster_id,
+            cores=min(NODE_TYPES[record["node_type_id"]].cores, os.cpu_count() or 1),
+            spark_conf=for_spark(conf),
+            env=env,
+            mounts=slot.mounts,
+            work_dir=self._work_dir(cluster_id),
+            host=self.host,
+            token=slot.token,
+        )
+        driver = self._make(self._settings, spec)
+        try:
+            driver.start()
+        except DriverError as problem:
+            driver.stop()
+            raise StartError("DRIVER_UNREACHABLE", f"Spark failed to start: {problem}") from problem
+        return driver
+
+    def _mounts_of(self, cluster_id: str) -> dict[str, Path]:
+        record = self._records.get(cluster_id)
+        return self._mounts(record, self._resolved(record, "spark_conf"))
+
+    def _resolved(self, record: Record, name: str) -> dict[str, str]:
+        owner = record["creator_user_name"]
+        return resolve(record.get(name) or {}, self._secrets, Caller(owner, self._people.is_admin(owner)))
+
+    def _lost(self, cluster_id: str, slot: _Slot) -> None:
+        driver, slot.driver, slot.token = slot.driver, None, ""
+        if driver is not None:
+            driver.stop()
+        self._records.event(cluster_id, "DRIVER_UNAVAILABLE")
+        self._terminated(cluster_id, "DRIVER_UNREACHABLE", "CLOUD_FAILURE", "The Spark driver stopped unexpectedly.")
+
+    def _terminated(self, cluster_id: str, code: str, type_: str, message: str) -> None:
+        reason = {"code": code, "type": type_, "parameters": {"databricks_error_message": message}}
+        self._records.update(
+            cluster_id,
+            state="TERMINATED",
+            state_message=message,
+            termination_reason=reason,
+            terminated_time=self._records.now(),
+        )
+        self._records.event(cluster_id, "TERMINATING", reason=reason)
+
+    def _user(self, record: Record) -> Caller:
+        name = record.get("single_user_name") or record["creator_user_name"]
+        return Caller(name, self._people.is_admin(name))
+
+    def _slot(self, cluster_id: str) -> _Slot:
+        with self._guard:
+            return self._slots.setdefault(cluster_id, _Slot())
+
+    def _work_dir(self, cluster_id: str) -> Path:
+        return self._settings.state / "clusters" / cluster_id

@@ -1,0 +1,70 @@
+"""The node types and Spark versions that the local workspace offers: a part of what Azure Databricks does."""
+
+from dataclasses import dataclass
+
+from localcloud.workspace.shelf import Record
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A virtual machine size. memory_mb: MiB; category: as the service groups them."""
+
+    name: str
+    cores: int
+    memory_mb: int
+    category: str
+
+
+def _series(pattern: str, category: str, gib_per_core: float, cores: tuple[int, ...]) -> list[NodeType]:
+    return [NodeType(pattern.format(n), n, int(n * gib_per_core * 1024), category) for n in cores]
+
+
+_GENERAL, _MEMORY, _COMPUTE, _STORAGE = "General Purpose", "Memory Optimized", "Compute Optimized", "Storage Optimized"
+NODE_TYPES: dict[str, NodeType] = {
+    node.name: node
+    for node in [
+        *_series("Standard_D{}ds_v5", _GENERAL, 4, (4, 8, 16, 32)),
+        *_series("Standard_D{}ads_v5", _GENERAL, 4, (4, 8, 16, 32)),
+        *_series("Standard_D{}ds_v4", _GENERAL, 4, (4, 8, 16, 32)),
+        *_series("Standard_D{}s_v3", _GENERAL, 4, (4, 8, 16, 32)),
+        NodeType("Standard_DS3_v2", 4, 14336, _GENERAL),
+        NodeType("Standard_DS4_v2", 8, 28672, _GENERAL),
+        *_series("Standard_E{}ds_v5", _MEMORY, 8, (4, 8, 16)),
+        *_series("Standard_E{}ds_v4", _MEMORY, 8, (4, 8, 16)),
+        *_series("Standard_F{}s_v2", _COMPUTE, 2, (4, 8, 16)),
+        *_series("Standard_F{}", _COMPUTE, 2, (4, 8, 16)),
+        *_series("Standard_L{}s_v3", _STORAGE, 8, (8, 16)),
+        *_series("Standard_L{}s", _STORAGE, 8, (4, 8, 16)),
+    ]
+}
+
+SPARK_VERSIONS = {
+    "18.1.x-scala2.13": "18.1 (includes Apache Spark 4.1.0, Scala 2.13)",
+    "18.0.x-scala2.13": "18.0 (includes Apache Spark 4.1.0, Scala 2.13)",
+    "18.x-scala2.13": "18 LTS (includes Apache Spark 4.1.0, Scala 2.13)",
+    "17.3.x-scala2.13": "17.3 LTS (includes Apache Spark 4.0.0, Scala 2.13)",
+    "16.4.x-scala2.13": "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.13)",
+    "16.4.x-scala2.12": "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.12)",
+    "15.4.x-scala2.12": "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
+    "14.3.x-scala2.12": "14.3 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
+}
+
+
+def describe(node: NodeType) -> Record:
+    """The node type in the API's form."""
+    return {
+        "node_type_id": node.name,
+        "memory_mb": node.memory_mb,
+        "num_cores": float(node.cores),
+        "description": node.name,
+        "instance_type_id": node.name,
+        "category": node.category,
+        "is_deprecated": False,
+        "is_hidden": False,
+        "is_io_cache_enabled": node.category == _STORAGE,
+        "num_gpus": 0,
+        "photon_driver_capable": True,
+        "photon_worker_capable": True,
+        "support_cluster_tags": True,
+        "support_port_forwarding": True,
+    }

@@ -1,0 +1,157 @@
+"""One Databricks workspace: its models, one for each group of the API, and what ties them together."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from localcloud.arm import Container, WorkspaceInfo
+from localcloud.settings import Settings
+from localcloud.store import Store
+from localcloud.workspace.catalog import Azure, Catalog
+from localcloud.workspace.clusters import Clusters, Spawn, in_background
+from localcloud.workspace.drivers import DriverFactory, Drivers
+from localcloud.workspace.execution import Surroundings
+from localcloud.workspace.files import Files
+from localcloud.workspace.jobs import Jobs
+from localcloud.workspace.mounts import mounts
+from localcloud.workspace.people import DEVELOPER, Caller, People
+from localcloud.workspace.permissions import Permissions
+from localcloud.workspace.policies import Policies
+from localcloud.workspace.records import ClusterRecords
+from localcloud.workspace.runs import Runs
+from localcloud.workspace.scheduler import Scheduler
+from localcloud.workspace.secrets import Secrets
+from localcloud.workspace.shelf import Record, Shelf
+
+_SHELVES = (
+    "user", "scope", "secret", "secret-acl", "permissions", "object", "policy", "cluster", "cluster-event", "job",
+    "run", "run-token",
+)  # fmt: skip
+
+
+class AzureViews(Azure, Protocol):
+    """What workspaces need of `localcloud.arm.Arm`."""
+
+    def workspaces(self) -> list[WorkspaceInfo]:
+        """All workspaces."""
+
+    def containers(self) -> list[Container]:
+        """All blob containers."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What all workspaces of this machine share.
+
+    notices: what is wrong with the cloud itself, in sentences; make_driver: a driver for a cluster; clock: epoch
+    seconds; spawn: runs slow work beside a request.
+    """
+
+    store: Store
+    settings: Settings
+    azure: AzureViews
+    notices: Callable[[], Iterable[str]]
+    make_driver: DriverFactory
+    clock: Callable[[], float]
+    spawn: Spawn = in_background
+
+
+class Workspace:
+    """One workspace, from its creation in Azure to its deletion. Models know no HTTP; `rest` serves them."""
+
+    def __init__(self, info: WorkspaceInfo, parts: Parts) -> None:
+        self.info = info
+        self.url = info.url
+        self.workspace_id = info.workspace_id
+        self._parts = parts
+        store, key, clock = parts.store, info.workspace_id, parts.clock
+        self._folder = parts.settings.state / "workspaces" / key
+        self.people = People(store, key)
+        self.permissions = Permissions(store, key, self.people)
+        self.secrets = Secrets(store, key, self.people, clock)
+        self.files = Files(store, key, self._folder / "files", clock)
+        self.catalog = Catalog(store, self._region(), parts.azure, clock)
+        self.policies = Policies(store, key, self.permissions)
+        records = ClusterRecords(store, key, clock)
+        self.drivers = Drivers(
+            parts.settings,
+            records=records,
+            secrets=self.secrets,
+            people=self.people,
+            mounts=self._mounts,
+            make=parts.make_driver,
+        )
+        self.clusters = Clusters(
+            store,
+            records=records,
+            drivers=self.drivers,
+            policies=self.policies,
+            permissions=self.permissions,
+            people=self.people,
+            spawn=parts.spawn,
+        )
+        self.jobs = Jobs(
+            store, key, people=self.people, permissions=self.permissions, has_cluster=records.has, clock=clock
+        )
+        around = Surroundings(
+            drivers=self.drivers,
+            clusters=records,
+            files=self.files,
+            people=self.people,
+            permissions=self.permissions,
+            logs=self._folder / "logs",
+            notices=lambda: list(parts.notices()),
+            next_run_id=lambda: 500_000_000_000 + store.next_id("databricks/run"),
+            clock=clock,
+        )
+        self.runs = Runs(store, key, info.url, self.jobs, around)
+        self.scheduler = Scheduler(self.jobs, self.runs, self.drivers, clock)
+        for kind, object_type in (("directories", "DIRECTORY"), ("notebooks", "NOTEBOOK"), ("files", "FILE")):
+            self.permissions.register(kind, partial(self.files.has, object_type))
+        self.make_home(DEVELOPER)
+        # What the process before left behind: no driver and no run of it lives any more.
+        self.drivers.recover()
+        self.runs.recover()
+
+    @property
+    def developer(self) -> Caller:
+        """The person of this machine, an administrator."""
+        return Caller(DEVELOPER, admin=True)
+
+    def make_home(self, user_name: str) -> str:
+        """The user's home directory."""
+        return str(self.files.mkdirs(f"/Users/{user_name}")["path"])
+
+    def delete_job(self, job_id: int, caller: Caller) -> None:
+        """Remove a job and cancel its active runs."""
+        self.jobs.delete(job_id, caller)
+        self.runs.cancel_all(job_id, self.developer)
+
+    def delete_path(self, path: str, recursive: bool) -> None:
+        """Remove a directory, notebook or file, and forget who might use it."""
+        found = self.files.status(path)
+        self.files.delete(path, recursive)
+        kind = {"DIRECTORY": "directories", "NOTEBOOK": "notebooks", "FILE": "files"}[found["object_type"]]
+        self.permissions.deleted(kind, str(found["object_id"]))
+
+    def close(self) -> None:
+        """Stop what runs; everything stays stored."""
+        self.runs.close()
+        self.drivers.close()
+
+    def purge(self) -> None:
+        """Stop what runs and remove everything: the workspace was deleted. What the metastore holds stays."""
+        self.close()
+        for kind in _SHELVES:
+            Shelf(self._parts.store, kind, self.workspace_id).clear()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _region(self) -> str:
+        found = self._parts.azure.get(self.info.resource_id)
+        return str(found["location"]) if found else "unknown"
+
+    def _mounts(self, cluster: Record, conf: dict[str, str]) -> dict[str, Path]:
+        return mounts(cluster, conf, self._parts.settings, self._parts.azure.containers, self.catalog)
