@@ -32,7 +32,7 @@ def _program(*, partitions: int = 2, location: str = "West Europe", course: str 
             "namespace",
             resource_group_name=group.name,
             namespace_name="ehns-lab-dev",
-            sku={"name": "Standard", "tier": "Standard", "capacity": 1},
+            sku={"name": "Standard", "tier": "Standard", "capasity" if typo else "capacity": 1},
         )
         inside = {"resource_group_name": group.name, "namespace_name": namespace.name}
         hub = eventhub.EventHub(
@@ -41,7 +41,6 @@ def _program(*, partitions: int = 2, location: str = "West Europe", course: str 
             partition_count=partitions,
             message_retention_in_days=1,
             **inside,
-            **({"partition_cuont": 3} if typo else {}),
         )
         eventhub.ConsumerGroup("consumers", event_hub_name=hub.name, consumer_group_name="lab", **inside)
         rule = eventhub.EventHubAuthorizationRule(
@@ -169,7 +168,9 @@ def test_a_lab_goes_up_stays_unchanged_and_comes_down(
         machine.stack(_program(partitions=4)).up()
     assert 'Code="BadRequest" Message="SubCode=40000. PartitionCount' in str(refused.value)
     assert "Traceback" not in str(refused.value)
-    with pytest.raises(automation.CommandError, match="'partitionCuont' is not a property here; did you mean"):
+    with pytest.raises(
+        automation.CommandError, match=r"sku.capasity .*'capasity' is not a property here; did you mean 'capacity'"
+    ):
         machine.stack(_program(typo=True)).preview()
 
     stack.destroy()
