@@ -13,10 +13,22 @@ _REDACTED_KEYS = r"(?i)secret|password|token|access[.]?key|account[.]key|sasl[.]
 _REDACTED_TEXT = r"(?i)(password=\S+|SharedAccessKey=[^;\s]+|ScramLoginModule[^;]*;|PlainLoginModule[^;]*;)"
 
 # JavaModuleOptions of Spark 4.1, without the incubating vector module: it is optional, and small JREs lack it.
-_OPENED = (
-    "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent"
-    " java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar"
-).split()
+_OPENED = [
+    "java.lang",
+    "java.lang.invoke",
+    "java.lang.reflect",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "jdk.internal.ref",
+    "sun.nio.ch",
+    "sun.nio.cs",
+    "sun.security.action",
+    "sun.util.calendar",
+]
 
 _LOG4J = """\
 rootLogger.level = warn

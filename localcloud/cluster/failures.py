@@ -4,7 +4,10 @@ import re
 import traceback
 from typing import Any
 
-_EMPTY_MOUNT_TABLE = re.compile(
+_NO_MOUNT = re.compile(
+    r"(?:Empty Mount table in config for viewfs|Could not initialize target File System for URI : abfss)"
+    r"://([\w$-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net"
+)
     r"(?:Empty Mount table|mount ?table)[^\n]*?([\w-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net", re.I
 )
 _LIMIT = 20_000  # characters of a trace; the result travels through a pipe's buffer
@@ -47,12 +50,12 @@ def _java_message(error: BaseException) -> str:
 
 def _storage_refusal(text: str) -> str:
     """An account that the cluster has no mount for, in the words of Azure Storage."""
-    match = _EMPTY_MOUNT_TABLE.search(text)
+    match = _NO_MOUNT.search(text)
     if match is None:
         return ""
     container, account = match.groups()
     return (
-        'Operation failed: "This request is not authorized to perform this operation using this permission.", 403, HEAD, '
-        f"https://{account}.dfs.core.windows.net/{container}?upn=false&action=getAccessControl, "
+        'Operation failed: "This request is not authorized to perform this operation using this permission.", 403, '
+        f"HEAD, https://{account}.dfs.core.windows.net/{container}?upn=false&action=getAccessControl, "
         f"AuthorizationPermissionMismatch: this cluster has no access to storage account {account}"
     )

@@ -16,12 +16,21 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
 from localcloud.processes import die_with_parent, record
 
+_PRELOADED = (
+    "databricks.sdk",
+    "databricks.sdk.dbutils",
+    "pyspark.sql.functions",
+    "pyspark.sql.streaming",
+    "localcloud.cluster.gateway",
+    "localcloud.cluster.task",
+)
 GRACE = 30.0  # seconds between a task's SIGTERM and its SIGKILL
 _FAREWELL = 8.0  # seconds that tasks and the JVM get when the whole cluster ends
 
@@ -114,7 +123,7 @@ class Host:
             "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self.info),
         }
         # The JVM ends when its stdin does.
-        return subprocess.Popen(  # noqa: PLW1509 (single-threaded: safe)
+        return subprocess.Popen(
             self.start["java"],
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),
@@ -332,14 +341,8 @@ def _fail(events: int, reason: str) -> NoReturn:
 
 def _preload() -> None:
     """Import what every task needs, so that a fork has it."""
-    import databricks.sdk
-    import databricks.sdk.dbutils
-    import pyspark.sql.functions
-    import pyspark.sql.streaming
-    import pyspark.sql.types  # noqa: F401
-
-    import localcloud.cluster.gateway
-    import localcloud.cluster.task  # noqa: F401
+    for module in _PRELOADED:
+        import_module(module)
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ class _Display:
         self.spark = spark
         self.queries: list[Any] = []
 
-    def show(self, value: Any = None, *_: object, streamName: str | None = None, **__: object) -> None:  # noqa: N803
+    def show(self, value: Any = None, *_: object, streamName: str | None = None, **__: object) -> None:
         """Print a frame's first rows; a streaming frame's query is started and its first rows are shown."""
         if not hasattr(value, "isStreaming"):
             print(value)
@@ -138,11 +138,11 @@ class Widgets:
         self._passed = dict(values)
         self._defaults: dict[str, str] = {}
 
-    def text(self, name: str, defaultValue: str, label: str | None = None) -> None:  # noqa: N803
+    def text(self, name: str, defaultValue: str, label: str | None = None) -> None:
         """Make a text widget."""
         self._defaults[name] = str(defaultValue)
 
-    def dropdown(self, name: str, defaultValue: str, choices: list[str], label: str | None = None) -> None:  # noqa: N803
+    def dropdown(self, name: str, defaultValue: str, choices: list[str], label: str | None = None) -> None:
         """Make a widget whose default must be one of its choices."""
         if defaultValue not in choices:
             raise ValueError(f"widget {name}: the default {defaultValue} is not among its choices")
@@ -157,7 +157,7 @@ class Widgets:
         except KeyError:
             raise ValueError(f"InputWidgetNotDefined: No input widget named {name} is defined") from None
 
-    def getAll(self) -> dict[str, str]:  # noqa: N802
+    def getAll(self) -> dict[str, str]:
         """All widgets' values."""
         return self._defaults | self._passed
 
@@ -165,6 +165,6 @@ class Widgets:
         """Remove one widget."""
         self._defaults.pop(name, None)
 
-    def removeAll(self) -> None:  # noqa: N802
+    def removeAll(self) -> None:
         """Remove all widgets."""
         self._defaults.clear()

@@ -42,8 +42,8 @@ def reconcile(settings: Settings, containers: Iterable[Container]) -> None:
 def mount_conf(mounts: dict[str, Path]) -> dict[str, str]:
     """Spark conf that mounts folders under ``abfss://``; keys of ``mounts`` are whole authorities.
 
-    Any other authority has no mount table, and is an error: its target is ViewFileSystem, which refuses to start without
-    a table and names the authority, so nothing can fall through to a local path.
+    Any other authority has no mount table, and is an error: its target is ViewFileSystem, which refuses to start
+    without a table and names the authority, so nothing can fall through to a local path.
     """
     conf = {
         "spark.hadoop.fs.abfss.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
