@@ -8,8 +8,6 @@ _NO_MOUNT = re.compile(
     r"(?:Empty Mount table in config for viewfs|Could not initialize target File System for URI : abfss)"
     r"://([\w$-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net"
 )
-    r"(?:Empty Mount table|mount ?table)[^\n]*?([\w-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net", re.I
-)
 _LIMIT = 20_000  # characters of a trace; the result travels through a pipe's buffer
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
     AclBindingFilter,
     AclOperation,
@@ -106,7 +106,8 @@ class Access:
         return dict(self._admin.list_topics(timeout=_TIMEOUT).topics)
 
     def _sync_users(self, wanted: dict[str, str]) -> None:
-        known = set(self._admin.describe_user_scram_credentials().result(_TIMEOUT))
+        described: Any = self._admin.describe_user_scram_credentials()
+        known = set(described.result(_TIMEOUT))
         mechanism = ScramMechanism.SCRAM_SHA_256
         changes: list[Any] = [
             UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, _ITERATIONS), key.encode())
@@ -119,8 +120,9 @@ class Access:
         self._keys = dict(wanted)
 
     def _sync_acls(self, wanted: set[_Acl]) -> None:
+        anyone: Any = None
         everything = AclBindingFilter(
-            ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+            ResourceType.ANY, anyone, ResourcePatternType.ANY, anyone, anyone, AclOperation.ANY, AclPermissionType.ANY
         )
         bound = self._admin.describe_acls(everything).result(_TIMEOUT)
         known = {(acl.principal, acl.restype, acl.name, acl.operation) for acl in bound}
