@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    import httpx
 
 # Any version that knows the type will do for GET; these are in all public regions.
 API_VERSIONS = {
@@ -31,6 +32,8 @@ class Arm:
     """
 
     def __init__(self, base_url: str, subscription: str, token: Callable[[], str], poll_seconds: float):
+        import httpx
+
         self.subscription = subscription
         self._token = token
         self._poll_seconds = poll_seconds
@@ -74,13 +77,15 @@ class Arm:
             response = self._request("GET", page["nextLink"], None)
 
     def _request(self, method: str, path: str, api_version: str | None) -> httpx.Response:
+        from httpx import HTTPError
+
         parameters = {"api-version": api_version} if api_version else None
         for attempt in range(5):
             try:
                 response = self._http.request(
                     method, path, params=parameters, headers={"Authorization": f"Bearer {self._token()}"}
                 )
-            except httpx.HTTPError as error:
+            except HTTPError as error:
                 raise LabError("azure", f"{self._http.base_url} does not answer ({error})") from None
             if response.status_code != 429 or attempt == 4:
                 break

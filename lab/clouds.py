@@ -82,7 +82,8 @@ class LocalCloud:
     def __init__(self, project: Project):
         self._project = project
         self.folder = project.state / "local"
-        self.state = project.state / "cloud"
+        # The local cloud's own files stand at the top of the state folder, the engine's below `local`.
+        self.state = project.state
         self.log = project.state / "cloud.log"
         self._endpoint: dict[str, Any] | None = None
 
@@ -102,7 +103,7 @@ class LocalCloud:
 
     def engine_env(self) -> dict[str, str]:
         """Attach the engine to the local providers; its state, home and pass phrase are in the state folder."""
-        passphrase = self.folder / "passphrase"
+        passphrase = self.state / "passphrase"
         if not passphrase.exists():
             write_private(passphrase, secrets.token_urlsafe(32))
         backend = self.folder / "backend"
@@ -123,9 +124,15 @@ class LocalCloud:
 
     def arm(self) -> Arm:
         """The local resource manager."""
+        from localcloud.arm import Arm as Manager
+        from localcloud.store import Store
+
         endpoint = self._endpoint_now()
         token = self._token()
-        return Arm(endpoint["arm"], self._subscription(endpoint["arm"], token), lambda: token, self.poll_seconds)
+        store = Store(self.state / "cloud.db")
+        subscription = Manager(store).client_config()["subscriptionId"]
+        store.close()
+        return Arm(endpoint["arm"], subscription, lambda: token, self.poll_seconds)
 
     def workspace(self, outputs: Mapping[str, Any]) -> WorkspaceClient:
         """The local workspace with this URL."""
@@ -147,12 +154,13 @@ class LocalCloud:
         return kept
 
     def release(self) -> bool:
-        """Stop the background process when no group is left, and remove its state."""
+        """Stop the background process when no group is left, and forget what it remembers."""
         with contextlib.suppress(LabError):
             if self._running() is not None and self.arm().groups():
                 return False
         self.stop()
-        shutil.rmtree(self.state, ignore_errors=True)
+        for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "token"):
+            (self.state / name).unlink(missing_ok=True)
         return True
 
     def stop(self) -> None:
@@ -230,12 +238,6 @@ class LocalCloud:
 
     def _token(self) -> str:
         return (self.state / "token").read_text(encoding="utf-8").strip()
-
-    def _subscription(self, base_url: str, token: str) -> str:
-        import httpx
-
-        listed = httpx.get(f"{base_url}/subscriptions", headers={"Authorization": f"Bearer {token}"}, trust_env=False)
-        return str(listed.json()["value"][0]["subscriptionId"])
 
 
 class AzureCloud:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import runpy
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +19,10 @@ from lab.clouds import Cloud
 from lab.diagnostics import Events
 from lab.engine_cli import Cli, QuickStack
 from lab.errors import Interrupted, LabError
+from lab.program import preload, run_program
 from lab.project import Project, StackConfig, write_private
 from lab.report import Report
-
-
-@dataclass(frozen=True)
-class State:
-    """What the engine has recorded of a stack.
-
-    resources: the deployment's resources, as in `pulumi stack export`
-    pending: operations that were under way when an earlier engine was killed
-    """
-
-    resources: list[dict[str, Any]]
-    pending: list[dict[str, Any]]
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs; empty before the first complete `up`."""
-        roots = (resource for resource in self.resources if resource["type"] == "pulumi:pulumi:Stack")
-        return dict(next(roots, {}).get("outputs") or {})
-
-    @property
-    def own(self) -> list[dict[str, Any]]:
-        """The resources that exist in a cloud: no components, providers, or the stack itself."""
-        return [one for one in self.resources if one.get("custom") and not one["type"].startswith("pulumi:")]
+from lab.state import State, read
 
 
 @dataclass(frozen=True)
@@ -84,25 +58,16 @@ class Engine:
 
     def state(self) -> State | None:
         """What is recorded of the stack, or None when there is no such stack."""
-        backend = self.cloud.backend()
-        if backend is None:
-            return self._exported_state()
-        # Reading a file backend's checkpoint saves a CLI call, and works while no engine can run.
-        file = backend / ".pulumi" / "stacks" / self.project.name / f"{self.student}.json"
-        try:
-            latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
-        except FileNotFoundError:
-            return None
-        return State(latest.get("resources") or [], latest.get("pending_operations") or [])
+        return read(self.project, self.cloud, self.student)
 
-    def _exported_state(self) -> State | None:
+    def export(self) -> dict[str, Any] | None:
+        """The stack's deployment as the CLI exports it, or None when there is no such stack."""
         self._write_project()
         try:
             exported = self.command("stack", "export")
         except auto.StackNotFoundError:
             return None
-        deployment = json.loads(exported)["deployment"]
-        return State(deployment.get("resources") or [], deployment.get("pending_operations") or [])
+        return dict(json.loads(exported)["deployment"])
 
     def write_config(self, config: StackConfig) -> None:
         """Give the engine the stack's configuration, keeping what the engine itself keeps in that file (the salt)."""
@@ -120,7 +85,7 @@ class Engine:
         """Run the program and make the cloud agree with it; raises LabError with the first failure."""
         events = Events(report, "making")
         preload(self.project.root)
-        workspace = self._workspace(lambda: _program(self.project.root))
+        workspace = self._workspace(lambda: run_program(self.project.root))
         stack = QuickStack(self.student, workspace)
         report.now("starting the engine")
         self._operate(workspace, lambda: stack.up(color="never", on_event=events), events, "up")
@@ -233,29 +198,3 @@ class Engine:
             message = lines[-1].strip().removeprefix("error: ") if lines else "the engine failed without a reason"
             return LabError(command, message, advice, detail=detail)
         return LabError(failure.what or command, failure.message, advice, detail=detail)
-
-
-@cache
-def preload(root: Path) -> threading.Thread:
-    """Begin the program's slow imports (6 to 8 s), so that they run while the cloud and the engine start."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-
-    def load() -> None:
-        # What is wrong with an import, the program itself says when it tries again.
-        with contextlib.suppress(Exception):
-            import_module("pulumi_azure_native")
-            import_module("pulumi_databricks")
-
-    loading = threading.Thread(target=load, daemon=True)
-    loading.start()
-    return loading
-
-
-def _program(root: Path) -> None:
-    """`__main__.py` as an inline program.
-
-    It waits for the imports under way: the SDKs' lazy imports do not bear two threads at once.
-    """
-    preload(root).join()
-    runpy.run_path(str(root / "__main__.py"), run_name="__main__")

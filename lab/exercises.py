@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 EXERCISES = ("concepts", "windows", "event_hubs")
 TASKS = ("generate", "concepts", "windows", "publish", "event_hubs", "verify")
 # `lab show EXERCISE` shows the table that the exercise ends in.
-TABLES = {"concepts": "activity", "windows": "windows_tumbling", "event_hubs": "hub_events"}
+ENDS_IN = {"concepts": "activity", "windows": "windows_tumbling", "event_hubs": "hub_events"}
+TABLES = (
+    "activity",
+    "activity_quarantine",
+    "windows_tumbling",
+    "windows_sliding",
+    "windows_quarantine",
+    "hub_events",
+    "hub_events_quarantine",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,14 @@ def chosen(names: Sequence[str]) -> list[str]:
             known = ", ".join(EXERCISES)
             raise LabError("run", f"{name} is not an exercise: choose among {known}, or live", code=2)
     return [name for name in EXERCISES if not names or name in names]
+
+
+def table_of(name: str) -> str:
+    """The table with this name, or the one that the exercise with this name ends in."""
+    table = ENDS_IN.get(name, name)
+    if table not in TABLES:
+        raise LabError("show", f"{name} is not a table: choose among {', '.join(TABLES)}", code=2)
+    return table
 
 
 def tasks_of(exercises: Sequence[str]) -> list[str] | None:
@@ -75,7 +92,7 @@ def show(workspace: Workspace, table: str, limit: int, report: Report) -> dict[s
     from databricks.sdk.service.jobs import PythonWheelTask, SubmitTask
 
     outputs = workspace.outputs
-    parameters = {"root": str(outputs["root"]), "table": TABLES.get(table, table), "limit": str(limit)}
+    parameters = {"root": str(outputs["root"]), "table": table, "limit": str(limit)}
     task = SubmitTask(
         task_key="show",
         existing_cluster_id=str(outputs["clusterId"]),

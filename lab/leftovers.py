@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.arm import Arm
-from lab.engine import State
+from lab.state import State
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,20 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.clouds import Cloud
-from lab.engine import Engine, State, UpResult, preload
 from lab.errors import LabError
 from lab.leftovers import delete_remaining, leftovers, names_of
 from lab.locks import held
+from lab.program import preload
 from lab.project import Project, StackConfig, ensure_writable, stack_config, validate, write_private
 from lab.recovery import finish_interrupted
 from lab.report import Report
+from lab.state import State, read
+
+if TYPE_CHECKING:
+    from lab.engine import Engine, UpResult
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,14 @@ class DownResult:
 
 def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], report: Report) -> UpResult:
     """Make the lab, or bring it up to date, or finish what an interrupted `up` began."""
-    engine = Engine(project, cloud, student)
     kept = _overrides(cloud, student)
     config = stack_config(project, student, kept, given)
     validate(project, config)
     ensure_writable(project.state)
     preload(project.root)
+    from lab.engine import Engine
+
+    engine = Engine(project, cloud, student)
     with held(engine.lock, "lab up", report):
         cloud.prepare(report)
         _keep_overrides(cloud, student, config)
@@ -65,10 +72,12 @@ def prepare_stack(engine: Engine, config: StackConfig, report: Report) -> None:
 
 def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, report: Report) -> DownResult:
     """Delete everything of a student, and ask the cloud itself what is left."""
+    if not cloud.in_use() and read(project, cloud, student) is None:
+        return DownResult(0, [], None, False)
+    from lab.engine import Engine
+
     engine = Engine(project, cloud, student)
     with held(engine.lock, "lab down", report):
-        if not cloud.in_use() and engine.state() is None:
-            return DownResult(0, [], None, False)
         cloud.prepare(report)
         state = engine.state()
         kept = _stop_and_keep(cloud, student, state, keep_data=keep_data, report=report) if state else None

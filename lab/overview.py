@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.clouds import Cloud
-from lab.engine import Engine, State
 from lab.errors import LabError
 from lab.leftovers import leftovers, names_of
 from lab.project import Project, stack_config
 from lab.report import Report
+from lab.state import State, read
 
 if TYPE_CHECKING:
     from lab.runs import Workspace
@@ -21,15 +21,14 @@ def overview(project: Project, cloud: Cloud, student: str, report: Report) -> di
     """What exists of a student.
 
     `up`: whether the last `up` was complete; `recorded`: how many resources the stack has; `resources`: ids that
-    the cloud shows; `cluster`: id and state, or null; `runs`: the last ones of both jobs, newest first.
+    the cloud shows; `outputs`: the stack's; `cluster`: id and state, or null; `runs`: the last ones, newest first.
     """
     told: dict[str, Any] = {"cloud": cloud.name, "student": student, "up": False, "recorded": 0}
-    told |= {"resources": [], "cluster": None, "runs": []}
-    engine = Engine(project, cloud, student)
+    told |= {"resources": [], "outputs": {}, "cluster": None, "runs": []}
     if not cloud.in_use():
         return told
     cloud.prepare(report)
-    state = engine.state()
+    state = read(project, cloud, student)
     names = names_of(student, state, stack_config(project, student, {}, ()).of(project.name))
     report.now("asking the cloud")
     told["resources"] = leftovers(cloud.arm(), names)
@@ -37,6 +36,7 @@ def overview(project: Project, cloud: Cloud, student: str, report: Report) -> di
         return told
     told["recorded"] = len(state.own)
     told["up"] = bool(state.outputs) and not state.pending
+    told["outputs"] = state.outputs
     if state.outputs.get("workspaceUrl"):
         told |= _workspace(cloud, state)
     return told
@@ -46,12 +46,11 @@ def workspace_of(project: Project, cloud: Cloud, student: str, report: Report) -
     """The student's workspace; raises LabError when there is none yet."""
     from lab.runs import Workspace
 
-    engine = Engine(project, cloud, student)
     missing = LabError("lab", f"student {student} has no lab on {cloud.title}", "Run lab up first.")
     if not cloud.in_use():
         raise missing
     cloud.prepare(report)
-    state = engine.state()
+    state = read(project, cloud, student)
     if state is None or not state.own:
         raise missing
     if "exercisesJobId" not in state.outputs:

@@ -124,7 +124,7 @@ def validate(project: Project, config: StackConfig) -> Any:
 def check_student(student: str) -> None:
     """Refuse a student's id that can't name a stack and its files; the program has rules of its own beside this."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", student):
-        raise LabError("--student", f"{student!r} is not an id: letters, digits, dots, dashes and underscores", code=2)
+        raise LabError("--student", f"{student} is not a student's id: use letters, digits and dashes")
 
 
 def text(value: object) -> str:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.clouds import Cloud
-from lab.engine import Engine, State
 from lab.report import Report
+from lab.state import State
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+
+    from lab.engine import Engine
 
 Inputs = Mapping[str, Any]
 
