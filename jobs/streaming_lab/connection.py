@@ -34,15 +34,19 @@ class ConnectionStringError(ValueError):
     """A connection string that cannot be used. The message names the part at fault and never holds a value."""
 
 
-def secret(scope: str, key: str) -> str:
-    """The secret `key` of a Databricks secret scope; SystemExit with one sentence where it cannot be read."""
+def from_secret(scope: str, key: str) -> str:
+    """The connection string under `key` of a secret scope; SystemExit with one sentence where it is of no use."""
     from databricks.sdk.errors.base import DatabricksError
-    from databricks.sdk.runtime import dbutils
 
     try:
-        return dbutils.secrets.get(scope=scope, key=key)
-    except DatabricksError as error:
-        raise SystemExit(f"The secret {key} of scope {scope} cannot be read: {error}") from None
+        # Outside Databricks it asks the workspace's REST API, and the import fails where no workspace is known.
+        from databricks.sdk.runtime import dbutils
+
+        connection_string = str(dbutils.secrets.get(scope=scope, key=key))
+        kafka_options(connection_string)
+    except (DatabricksError, ValueError) as error:
+        raise SystemExit(f"The secret {key} of scope {scope} is of no use: {error}") from None
+    return connection_string
 
 
 def hub_name(connection_string: str) -> str:

@@ -2,9 +2,9 @@
 
     sent = stored + quarantined + duplicates + late + open + remainder
 
-`sent` comes from the manifest, `stored` and `quarantined` from the tables, `open` from the query's state, `duplicates` and
-`late` from a replay of the query's checkpoint over the rows of its source. Nothing is derived from another term, so a
-remainder other than 0 means that rows were lost, doubled or changed.
+`sent` comes from the manifest, `stored` and `quarantined` from the tables, `open` from the query's state, `duplicates`
+and `late` from a replay of the query's checkpoint over the rows of its source. Nothing is derived from another term, so
+a remainder other than 0 means that rows were lost, doubled or changed.
 """
 
 from collections.abc import Iterator

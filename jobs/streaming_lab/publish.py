@@ -1,0 +1,135 @@
+"""Exercise 3, points 1 and 2: write a stream of events to the hub, with a Send-only key and at a bounded rate."""
+
+import math
+from functools import partial
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from streaming_lab import files, generator, replay
+from streaming_lab.arguments import layout_of, positive_number, task_parser
+from streaming_lab.connection import from_secret, write_options
+from streaming_lab.layout import Layout
+from streaming_lab.manifest import Manifest, read_manifest
+from streaming_lab.runtime import run_queries
+from streaming_lab.schemas import HUB_LINE
+from streaming_lab.session import session
+
+QUERY = "publish"
+EVENTS_A_FILE = 150
+"""Door events in a file of the live data set: 12 minutes of them at one every 5 seconds."""
+
+
+def main() -> None:
+    """The task `publish`."""
+    parser = task_parser("publish", "Send events to the hub at a bounded rate.", streaming=True)
+    parser.add_argument("--scope", required=True, help="secret scope with the Send connection string")
+    parser.add_argument(
+        "--rate", type=positive_number, default=1000, help="events a second (one throughput unit: 1000)"
+    )
+    arguments = parser.parse_args()
+    layout, spark = layout_of(arguments), session()
+    send = from_secret(arguments.scope, "event-hubs-send")
+    if arguments.continuous:
+        publish_live(spark, layout, send, arguments.rate, control=arguments.control)
+    else:
+        publish(spark, layout, send, arguments.rate, control=arguments.control)
+
+
+def publish(spark: SparkSession, layout: Layout, connection_string: str, rate: float, *, control: str = "") -> None:
+    """Send every input file once, a file a trigger; goes on where an earlier try stopped. `rate` is in events/s."""
+    manifest = read_manifest(spark, layout)
+    if manifest is None:
+        raise SystemExit(f"publish: there is no manifest in {layout.inputs}: run generate first")
+    source, folder = manifest.sources["hub_events"], layout.input("hub_events")
+    found = [name for name in files.names(spark, folder) if name.startswith("part-")]
+    if len(found) != source.files:
+        raise SystemExit(f"publish: {folder} has {len(found)} files, the manifest says {source.files}: run generate")
+    if _sent_before(spark, layout) >= set(found):
+        print(f"publish: all {source.records:,} events are in the hub already")
+        return
+    started: list[StreamingQuery] = []
+
+    def start() -> StreamingQuery:
+        started.append(sending(spark, layout, manifest, connection_string, rate).start())
+        return started[0]
+
+    run_queries(spark, QUERY, layout, [start], control=control, until=lambda: _files_sent(started[0]) == source.files)
+
+
+def sending(
+    spark: SparkSession, layout: Layout, manifest: Manifest, connection_string: str, rate: float
+) -> DataStreamWriter:
+    """The stream from the input files to the hub: one file a trigger, and triggers far enough apart for the rate."""
+    source = manifest.sources["hub_events"]
+    milliseconds = math.ceil(1000 * source.records / source.files / rate)
+    records = spark.readStream.schema(HUB_LINE).option("maxFilesPerTrigger", 1).json(layout.input("hub_events"))
+    writer = to_hub(messages(records, manifest.id), layout, connection_string)
+    return writer.trigger(processingTime=f"{milliseconds} milliseconds")
+
+
+def publish_live(
+    spark: SparkSession, layout: Layout, connection_string: str, rate: float, *, control: str = ""
+) -> None:
+    """Make events without end: `rate` a second for the hub, and a file of door events every 3 s for exercise 2.
+
+    Numbers go on from the checkpoint after a pause, and the pause is not made up for, as it would be with Spark's
+    `rate` source; so the rate stays bounded, and no record is made twice.
+    """
+    folder = layout.input("events")
+    files.make_folder(spark, folder)
+    hub_events = generator.hub_events(numbers(spark, math.ceil(rate)), layout.dataset)
+    hub = to_hub(messages(hub_events, layout.dataset), layout, connection_string).trigger(processingTime="1 second")
+    lines = (
+        generator.events(numbers(spark, EVENTS_A_FILE), layout.dataset)
+        .select("body")
+        .writeStream.queryName("publish_events")
+        .format("text")
+        .option("checkpointLocation", layout.checkpoint("publish_events"))
+        .trigger(processingTime="3 seconds")
+    )
+    starters = [partial(hub.start), partial(lines.start, folder)]
+    run_queries(spark, QUERY, layout, starters, control=control, continuous=True)
+
+
+def numbers(spark: SparkSession, a_batch: int) -> DataFrame:
+    """A stream of the numbers 0, 1, 2… in a column `record`, so many in each batch."""
+    source = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", a_batch).option("numPartitions", 1)
+    return source.load().select(F.col("value").alias("record"))
+
+
+def to_hub(rows: DataFrame, layout: Layout, connection_string: str) -> DataStreamWriter:
+    """The query `publish`: rows of Kafka's columns to the hub."""
+    writer = rows.writeStream.queryName(QUERY).format("kafka").options(**write_options(connection_string))
+    return writer.option("checkpointLocation", layout.checkpoint(QUERY))
+
+
+def messages(records: DataFrame, run: str) -> DataFrame:
+    """Kafka messages from rows of `record` and `body`: the body as it is, a key, and headers that name the run.
+
+    Spark's Kafka sink sends at least once: after a crash it sends its last batch anew. The header `lab-record` makes
+    such copies recognisable, `lab-run` tells this run from earlier ones in the same hub.
+    """
+    key = F.coalesce(F.get_json_object("body", "$.User"), F.get_json_object("body", "$.Device"))
+    headers = F.array(_header("lab-run", F.lit(run)), _header("lab-record", F.col("record").cast("string")))
+    return records.select(key.alias("key"), F.col("body").alias("value"), headers.alias("headers"))
+
+
+def _header(name: str, value: Column) -> Column:
+    return F.struct(F.lit(name).alias("key"), value.cast("binary").alias("value"))
+
+
+def _sent_before(spark: SparkSession, layout: Layout) -> set[str]:
+    """The input files that earlier tries have sent."""
+    try:
+        return set(replay.read(spark, layout.checkpoint(QUERY)).files)
+    except replay.NotRun:
+        return set()
+
+
+def _files_sent(query: StreamingQuery) -> int:
+    """The source's offset counts its steps, and each step is one file."""
+    progress = query.lastProgress
+    return progress["sources"][0]["endOffset"]["logOffset"] + 1 if progress else 0
