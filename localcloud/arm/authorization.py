@@ -64,16 +64,11 @@ class AssignmentKind(Kind):
                 "scope": rid.scope,
             }
         }
-        if old and _what(old) != _what(document):
-            raise AzureError(
-                400,
-                "RoleAssignmentUpdateNotPermitted",
-                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
-            )
         for other in world.of_type(ASSIGNMENT):
-            if other["name"].lower() != rid.name.lower() and _what(other) == _what(document):
+            same_id = other["name"].lower() == rid.name.lower()
+            if not same_id and _what(other) == _what(document):
                 raise AzureError(409, "RoleAssignmentExists", "The role assignment already exists.")
-            if other["name"].lower() == rid.name.lower() and _what(other) != _what(document):
+            if same_id and _what(other) != _what(document):
                 raise AzureError(
                     400,
                     "RoleAssignmentUpdateNotPermitted",

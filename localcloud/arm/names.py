@@ -124,5 +124,5 @@ def check_name(name: str, kind: str, pattern: str, length: tuple[int, int], word
         raise AzureError(
             400,
             "InvalidResourceName",
-            f"The name '{name}' of a {kind} is invalid: it must have {shortest} to {longest} characters, {words}.",
+            f"The {kind} name '{name}' is invalid: it must have {shortest} to {longest} characters, {words}.",
         )
