@@ -39,12 +39,14 @@ def run_queries(
     control: str = "",
     continuous: bool = False,
     until: Callable[[], bool] | None = None,
+    once_started: Callable[[list[StreamingQuery]], None] | None = None,
 ) -> list[StreamingQuery]:
     """Start queries and wait for their end; print progress, and share it in the `control` folder when there is one.
 
     Each starter starts one named query. A query ends by itself (`availableNow`), by a stop request in the control
     folder, or when `until`, asked about ten times a second, says that the task's work is done. It ends after the batch
     that it is in. Whatever ends the task in another way (a failed query, a cancelled run) stops all its queries.
+    `once_started` is called with the queries when all of them run.
 
     Returns the ended queries. Raises QueryFailed when one failed, SystemExit when a bounded task was stopped on
     request.
@@ -52,7 +54,10 @@ def run_queries(
     queries: list[StreamingQuery] = []
     try:
         queries.extend(starter() for starter in starters)
-        stopped = _watch(queries, _Reporter(spark, task, layout, control, queries), until)
+        with _Reporter(spark, task, layout, control, queries) as reporter:
+            if once_started is not None:
+                once_started(queries)
+            stopped = _watch(queries, reporter, until)
     finally:
         for query in queries:
             query.stop()
@@ -65,18 +70,17 @@ def _watch(queries: list[StreamingQuery], reporter: _Reporter, until: Callable[[
     """Wait until no query is active; the names of those that were stopped on request."""
     stopped: set[str] = set()
     batches: dict[str, int] = {}
-    with reporter:
-        while active := [query for query in queries if query.isActive]:
-            finished = until is not None and until()
-            for query in active:
-                if finished or query.name in reporter.requested:
-                    batch = batches.setdefault(query.name, _batch(query))
-                    if not query.status["isTriggerActive"] or _batch(query) > batch:
-                        query.stop()
-                        stopped |= reporter.requested & {query.name}
-            _raise_failure(queries)
-            time.sleep(LOOK_EVERY)
+    while active := [query for query in queries if query.isActive]:
+        finished = until is not None and until()
+        for query in active:
+            if finished or query.name in reporter.requested:
+                batch = batches.setdefault(query.name, _batch(query))
+                if not query.status["isTriggerActive"] or _batch(query) > batch:
+                    query.stop()
+                    stopped |= reporter.requested & {query.name}
         _raise_failure(queries)
+        time.sleep(LOOK_EVERY)
+    _raise_failure(queries)
     return stopped
 
 
@@ -111,6 +115,7 @@ class _Reporter(threading.Thread):
         self._progress = Progress(task, layout.dataset, spark.sparkContext.uiWebUrl)
         self._folder = ControlFolder(control, task, layout.dataset) if control else None
         self._ended = threading.Event()
+        self._printed = ""
 
     def __enter__(self) -> _Reporter:
         self.start()
@@ -133,6 +138,8 @@ class _Reporter(threading.Thread):
 
     def _report(self, *, active: bool) -> None:
         report = self._progress.report(self._queries, active=active)
-        print(line(report), flush=True)
+        if (text := line(report)) != self._printed:
+            print(text, flush=True)
+            self._printed = text
         if self._folder:
             self._folder.publish(report)
