@@ -6,7 +6,6 @@ from typing import Any
 
 from localcloud.workspace import quartz
 from localcloud.workspace.errors import invalid, unsupported
-from localcloud.workspace.people import People
 from localcloud.workspace.shelf import Record
 
 _JOB_FIELDS = {
@@ -26,8 +25,11 @@ _MAX_CONCURRENT = 1000
 _MAX_TASKS = 1000
 
 
-def check(settings: Record, people: People, has_cluster: Callable[[str], bool]) -> Record:
-    """The settings with the service's defaults; refuses what it would refuse."""
+def check(settings: Record, has_user: Callable[[str], bool], has_cluster: Callable[[str], bool]) -> Record:
+    """The settings with the service's defaults; refuses what it would refuse.
+
+    has_user, has_cluster: whether one with this name or id exists; a preview can't know and says yes.
+    """
     _only(settings, _JOB_FIELDS, "Job setting")
     settings = {"name": "Untitled", "max_concurrent_runs": 1, "format": "MULTI_TASK", "timeout_seconds": 0, **settings}
     settings.setdefault("email_notifications", {})
@@ -43,7 +45,7 @@ def check(settings: Record, people: People, has_cluster: Callable[[str], bool]) 
     if settings.get("continuous"):
         settings["continuous"] = _check_continuous(settings)
     user = (settings.get("run_as") or {}).get("user_name")
-    if settings.get("run_as") and (not user or not people.has_user(user)):
+    if settings.get("run_as") and (not user or not has_user(user)):
         raise invalid(f"run_as: user {user} does not exist in this workspace.")
     return settings
 

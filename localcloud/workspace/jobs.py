@@ -50,7 +50,7 @@ class Jobs:
 
     def check(self, settings: Record) -> Record:
         """The settings as the service would keep them; refuses what it would refuse."""
-        return job_settings.check(settings, self._people, self._has_cluster)
+        return job_settings.check(settings, self._people.has_user, self._has_cluster)
 
     def reset(self, job_id: int, settings: Record, caller: Caller) -> Record:
         """Replace all settings; runs that are active keep the old ones."""

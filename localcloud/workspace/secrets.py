@@ -55,6 +55,13 @@ class Secrets:
         """All scopes, oldest first."""
         return self._scopes.values()
 
+    def scope(self, scope: str) -> Record:
+        """The scope; 404 if there is none."""
+        found = self._scopes.get(scope)
+        if found is None:
+            raise missing(f"Scope {scope} does not exist")
+        return found
+
     def put(self, scope: str, key: str, value: bytes, caller: Caller) -> None:
         """Set a secret; value: at most 128 KB."""
         check_name(key, "Secret key")
@@ -85,6 +92,13 @@ class Secrets:
             {"key": record["key"], "last_updated_timestamp": record["last_updated_timestamp"]}
             for record in self._secrets.values(f"{scope}/")
         ]
+
+    def described(self, scope: str, key: str, caller: Caller) -> Record:
+        """`{"key", "last_updated_timestamp"}` of one secret; 404 if there is none."""
+        for secret in self.keys(scope, caller):
+            if secret["key"].lower() == key.lower():
+                return secret
+        raise missing(f"Secret {key} does not exist in scope {scope}")
 
     def delete(self, scope: str, key: str, caller: Caller) -> None:
         """Remove a secret; 404 if there is none."""
@@ -123,8 +137,7 @@ class Secrets:
             raise missing(f"Failed to delete secret acl for principal {principal} for scope {scope}.")
 
     def _authorize(self, scope: str, caller: Caller, level: str) -> None:
-        if not self._scopes.get(scope):
-            raise missing(f"Scope {scope} does not exist")
+        self.scope(scope)
         if caller.admin:
             return
         enough = LEVELS[LEVELS.index(level) :]
