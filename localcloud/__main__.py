@@ -41,6 +41,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         with LocalCloud(settings):
+            logging.getLogger("localcloud").info("ready")
             stop.wait()
     except StartError as error:
         print(f"localcloud: {error}", file=sys.stderr)

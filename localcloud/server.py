@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import threading
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +14,13 @@ from typing import Any
 from localcloud import storage
 from localcloud.arm import Arm
 from localcloud.arm import http as arm_http
+from localcloud.eventhubs import EventHubs
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.servicer import ProviderServer
 from localcloud.settings import Settings
 from localcloud.store import Store
 from localcloud.web import WebServer
+from localcloud.workspace import Workspaces
 
 _PORTS = "ports"
 
@@ -37,33 +40,48 @@ class LocalCloud:
         self._endpoint = settings.state / "endpoint.json"
         self._changes = threading.Lock()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._sites: dict[str, WebServer] = {}
+        self._providers: dict[str, ProviderServer] = {}
+        self._announced = ""
 
     def __enter__(self) -> "LocalCloud":
-        self._prepare_folder()
-        self._lock = self._take_lock()
-        # What a killed process left behind must mislead nobody.
-        self._endpoint.unlink(missing_ok=True)
-        self.token = self._make_token()
-        self.store = Store(self._settings.state / "cloud.db")
-        self.arm = Arm(self.store)
-        self._arm_server = WebServer(arm_http.app(self.arm, self.token), self._port("arm"))
-        self._providers = {"azure-native": ProviderServer(AzureNative(self.arm), self._port("azure-native"))}
-        self._keep_port("arm", self._arm_server.port)
-        for name, server in self._providers.items():
-            self._keep_port(name, server.port)
-        self.arm.on_change(self._reconcile)
-        self._reconcile()
+        with ExitStack() as stack:
+            self._start(stack)
+            # Everything runs: what was started is stopped by __exit__ from now on.
+            self._started = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._started.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        """Start the rooms; `stack` stops them in the opposite order."""
+        self._prepare_folder()
+        stack.callback(os.close, self._take_lock())
+        # What a killed process left behind must mislead nobody.
         self._endpoint.unlink(missing_ok=True)
-        for server in self._providers.values():
-            server.stop()
-        self._arm_server.stop()
-        self.store.close()
-        os.close(self._lock)
+        self.token = self._make_token()
+        self.store = stack.enter_context(closing(Store(self._settings.state / "cloud.db")))
+        self.arm = Arm(self.store)
+        self._event_hubs = stack.enter_context(closing(EventHubs(self._settings)))
+        self.workspaces = stack.enter_context(
+            closing(Workspaces(self.store, self._settings, self.arm, self.token, notices=self._event_hubs.problems))
+        )
+        stack.callback(self._close_sites)
+        self._arm_server = WebServer(arm_http.app(self.arm, self.token), self._port("arm"))
+        stack.callback(self._arm_server.stop)
+        self._keep_port("arm", self._arm_server.port)
+        for provider in (AzureNative(self.arm),):
+            server = ProviderServer(provider, self._port(provider.name))
+            stack.callback(server.stop)
+            self._providers[provider.name] = server
+            self._keep_port(provider.name, server.port)
+        self.arm.on_change(self._reconcile)
+        stack.callback(self._endpoint.unlink, missing_ok=True)
+        self._reconcile()
+        self.workspaces.start()
 
     def _prepare_folder(self) -> None:
         state = self._settings.state
@@ -111,7 +129,22 @@ class LocalCloud:
         """Bring folders, brokers and workspaces in line with the resources."""
         with self._changes:
             storage.reconcile(self._settings, self.arm.containers())
+            self._event_hubs.reconcile(self.arm.namespaces())
+            self.workspaces.reconcile()
+            wanted = set(self.workspaces.urls())
+            for url in self._sites.keys() - wanted:
+                self._sites.pop(url).stop()
+                self.store.delete(_PORTS, url)
+            for url in wanted - self._sites.keys():
+                site = WebServer(self.workspaces.app(url), self._port(url))
+                self._sites[url] = site
+                self._keep_port(url, site.port)
+                self.workspaces.set_address(url, site.url)
             self._announce()
+
+    def _close_sites(self) -> None:
+        for site in self._sites.values():
+            site.stop()
 
     def _announce(self) -> None:
         endpoint: dict[str, Any] = {
@@ -119,9 +152,12 @@ class LocalCloud:
             "started_at": self._started_at,
             "arm": self._arm_server.url,
             "providers": {name: server.port for name, server in self._providers.items()},
-            "workspaces": {},
+            "workspaces": {url: site.url for url, site in self._sites.items()},
         }
-        _write_private(self._endpoint, json.dumps(endpoint, indent=1))
+        text = json.dumps(endpoint, indent=1)
+        if text != self._announced:
+            _write_private(self._endpoint, text)
+            self._announced = text
 
 
 def _write_private(path: Path, text: str) -> None:
