@@ -1,0 +1,54 @@
+"""A complete streaming lab for one student: Event Hubs, storage, Databricks, jobs."""
+
+from pathlib import Path
+
+import pulumi
+from pulumi_azure_native import resources
+
+from infra import access, budget, compute, event_hubs, jobs, secrets, stack, storage, workspace
+
+lab = stack.load(Path(__file__).resolve().parent)
+names = lab.names
+
+group = resources.ResourceGroup(
+    "lab", resource_group_name=names.resource_group, location=lab.config.location, tags=lab.tags
+)
+budget.Budget("budget", {"lab": lab})
+hubs = event_hubs.EventHubs("event-hubs", {"lab": lab, "resource_group": group.name})
+store = storage.Storage("storage", {"lab": lab, "resource_group": group.name})
+databricks = workspace.Workspace("workspace", {"lab": lab, "resource_group": group.name})
+entry = access.Access("access", {"lab": lab, "resource_group": group.name, "storage": store, "workspace": databricks})
+inside = {"lab": lab, "workspace": databricks, "storage": store, "person": entry.person}
+scope = secrets.Secrets("secrets", {**inside, "event_hubs": hubs})
+cluster = compute.Compute("compute", {**inside, "secrets": scope})
+runs = jobs.Jobs("jobs", {**inside, "event_hubs": hubs, "secrets": scope, "cluster_id": cluster.cluster_id})
+
+outputs = {
+    "student": lab.config.student,
+    "seed": lab.config.seed,
+    "location": lab.config.location,
+    "subscriptionId": names.subscription,
+    "resourceGroup": group.name,
+    "managedResourceGroup": names.managed_resource_group,
+    "namespace": hubs.namespace,
+    "hub": hubs.hub,
+    "consumerGroup": hubs.consumer_group,
+    "storageAccess": lab.config.storage_access,
+    "storageAccount": store.account.name,
+    "container": store.container.name,
+    "root": store.root,
+    "workspaceName": databricks.resource.name,
+    "workspaceUrl": databricks.url,
+    "workspaceResourceId": databricks.resource.id,
+    "home": names.home,
+    "control": names.control,
+    "notebooks": names.notebooks,
+    "secretScope": scope.scope,
+    "clusterId": cluster.cluster_id,
+    "exercisesJobId": runs.exercises,
+    "liveJobId": runs.live,
+    "wheel": runs.wheel,
+    **entry.metastore_objects,
+}
+for key, value in outputs.items():
+    pulumi.export(key, value)

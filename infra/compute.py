@@ -1,0 +1,101 @@
+"""The cluster, and the policy that keeps it small."""
+
+from __future__ import annotations
+
+import json
+from typing import TypedDict
+
+import pulumi
+import pulumi_databricks as databricks
+from pulumi import ResourceOptions
+
+from infra.secrets import STORAGE_KEY, Secrets
+from infra.stack import Lab
+from infra.storage import Storage
+from infra.workspace import Workspace
+
+_MODE = "SINGLE_USER"
+_AVAILABILITY = "ON_DEMAND_AZURE"
+
+
+class ComputeArgs(TypedDict):
+    """What the cluster is for."""
+
+    lab: Lab
+    """Configuration and names."""
+    workspace: Workspace
+    """The workspace that gets the cluster."""
+    storage: Storage
+    """The storage that the cluster reads and writes."""
+    secrets: Secrets
+    """The scope with the storage key, where there is one."""
+    person: pulumi.Output[str]
+    """User name of the only one whose code the cluster runs."""
+
+
+class Compute(pulumi.ComponentResource):
+    """One machine for one person, which ends when it is idle."""
+
+    cluster_id: pulumi.Output[str]
+    """Id of the cluster."""
+
+    def __init__(self, name: str, args: ComputeArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("lab:infra:Compute", name, {}, opts)
+        lab, workspace = args["lab"], args["workspace"]
+        policy = databricks.ClusterPolicy(
+            "policy",
+            name=lab.names.workspace_object,
+            definition=json.dumps(_policy(lab), sort_keys=True),
+            description="One small machine that ends when it is idle",
+            opts=workspace.inside(self),
+        )
+        cluster = databricks.Cluster(
+            "cluster",
+            cluster_name=lab.names.workspace_object,
+            policy_id=policy.id,
+            kind="CLASSIC_PREVIEW",
+            is_single_node=True,
+            data_security_mode=_MODE,
+            single_user_name=args["person"],
+            node_type_id=lab.config.node_type,
+            spark_version=lab.config.spark_version,
+            # Photon costs twice as much and has nothing for these streams.
+            runtime_engine="STANDARD",
+            autotermination_minutes=lab.config.autotermination_minutes,
+            azure_attributes={"availability": _AVAILABILITY, "first_on_demand": 1},
+            spark_conf=self._storage_key(args),
+            custom_tags=lab.tags,
+            # A machine takes minutes to start, and a run waits for it anyway.
+            no_wait=True,
+            opts=workspace.inside(self, args["secrets"].all),
+        )
+        if lab.config.student_email:
+            databricks.Permissions(
+                "cluster-permissions",
+                cluster_id=cluster.id,
+                # A task installs its wheel, which needs CAN_MANAGE.
+                access_controls=[{"user_name": args["person"], "permission_level": "CAN_MANAGE"}],
+                opts=workspace.inside(self),
+            )
+        self.cluster_id = cluster.id
+        self.register_outputs({"clusterId": self.cluster_id})
+
+    def _storage_key(self, args: ComputeArgs) -> dict[str, pulumi.Input[str]] | None:
+        """In key mode, where the cluster finds the account's key: a reference, never the key."""
+        if args["storage"].key is None:
+            return None
+        setting = f"fs.azure.account.key.{args['lab'].names.storage_account}.dfs.core.windows.net"
+        return {setting: pulumi.Output.format("{{{{secrets/{0}/{1}}}}}", args["secrets"].scope, STORAGE_KEY)}
+
+
+def _policy(lab: Lab) -> dict[str, dict[str, object]]:
+    config = lab.config
+    return {
+        "azure_attributes.availability": {"type": "fixed", "value": _AVAILABILITY},
+        "autotermination_minutes": {"type": "range", "minValue": 10, "maxValue": config.autotermination_minutes},
+        "data_security_mode": {"type": "fixed", "value": _MODE},
+        "node_type_id": {"type": "fixed", "value": config.node_type},
+        "runtime_engine": {"type": "fixed", "value": "STANDARD"},
+        "spark_version": {"type": "fixed", "value": config.spark_version},
+        **{f"custom_tags.{tag}": {"type": "fixed", "value": value} for tag, value in lab.tags.items()},
+    }

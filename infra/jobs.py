@@ -1,0 +1,214 @@
+"""The wheel and the notebooks in the workspace, and the two jobs that run the wheel."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict
+
+import pulumi
+import pulumi_databricks as databricks
+from pulumi import ResourceOptions
+
+from infra.content import PACKAGE
+from infra.event_hubs import EventHubs
+from infra.secrets import Secrets
+from infra.stack import Lab
+from infra.storage import Storage
+from infra.workspace import Workspace
+
+# What a run may choose, and what it gets when it does not.
+_PARAMETERS = {
+    "scale": "1",
+    "exercises": "concepts,windows,event_hubs",
+    "size": "1 hour",
+    "slide": "15 minutes",
+    "watermark": "2 hours",
+    "rate": "1000",
+}
+
+
+class JobsArgs(TypedDict):
+    """What the jobs run, where and as whom."""
+
+    lab: Lab
+    """Configuration, names, the wheel and the notebooks."""
+    workspace: Workspace
+    """The workspace that gets them."""
+    storage: Storage
+    """The storage that the jobs read and write."""
+    event_hubs: EventHubs
+    """The hub that the jobs write and read."""
+    secrets: Secrets
+    """The scope with the connection strings."""
+    cluster_id: pulumi.Output[str]
+    """Id of the cluster that runs the jobs."""
+    person: pulumi.Output[str]
+    """User name that the jobs run as."""
+
+
+class Jobs(pulumi.ComponentResource):
+    """The job `exercises`, bounded and on a schedule, and the job `live`, which goes on until it is stopped."""
+
+    exercises: pulumi.Output[str]
+    """Id of the job `exercises`."""
+    live: pulumi.Output[str]
+    """Id of the job `live`."""
+    wheel: pulumi.Output[str]
+    """Path of the wheel, as a library."""
+
+    def __init__(self, name: str, args: JobsArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("lab:infra:Jobs", name, {}, opts)
+        config, names, workspace = args["lab"].config, args["lab"].names, args["workspace"]
+        content = args["lab"].content
+        inside = workspace.inside(self)
+        home = databricks.Directory("home", path=names.home, delete_recursive=True, opts=inside)
+        databricks.Directory("control", path=names.control, delete_recursive=True, opts=workspace.inside(self, [home]))
+        wheel = databricks.WorkspaceFile(
+            "wheel",
+            # A running cluster never reinstalls a path that it knows: the name carries the content's hash.
+            path=f"{names.home}/wheels/{content.wheel_name}",
+            content_base64=base64.b64encode(content.wheel).decode(),
+            opts=workspace.inside(self, [home]),
+        )
+        for notebook, source in content.notebooks.items():
+            databricks.Notebook(
+                notebook,
+                path=f"{names.notebooks}/{notebook}",
+                language="PYTHON",
+                content_base64=base64.b64encode(source).decode(),
+                opts=workspace.inside(self, [home]),
+            )
+        self.wheel = pulumi.Output.concat("/Workspace", wheel.path)
+        task = _Tasks(args, self.wheel)
+        run_as: pulumi.Output[Any] = args["person"].apply(_run_as)
+        exercises = databricks.Job(
+            "exercises",
+            name="exercises",
+            description="Make the data, run the three exercises, prove their numbers",
+            run_as=run_as,
+            max_concurrent_runs=1,
+            schedule={
+                "quartz_cron_expression": config.exercises_cron,
+                "timezone_id": config.exercises_timezone,
+                "pause_status": _pause(config.exercises_paused),
+            },
+            parameters=[
+                databricks.JobParameterArgs(name=key, default=value) for key, value in sorted(_PARAMETERS.items())
+            ],
+            tasks=_sorted(
+                [
+                    task("generate", [f"--seed={config.seed}", *_given("scale")]),
+                    task("concepts", [], after=["generate"], streaming=True),
+                    task("windows", _given("size", "slide", "watermark"), after=["generate"], streaming=True),
+                    task("publish", [task.scope, *_given("rate")], after=["generate"], streaming=True),
+                    task("event_hubs", [task.scope, task.group], after=["publish"], streaming=True),
+                    task(
+                        "verify",
+                        [*_given("exercises"), task.scope, task.group],
+                        after=["concepts", "event_hubs", "windows"],
+                    ),
+                ]
+            ),
+            tags=args["lab"].tags,
+            opts=inside,
+        )
+        # Databricks refuses dependencies and retries in a continuous job.
+        live = databricks.Job(
+            "live",
+            name="live",
+            description="The streams of the exercises, until somebody stops them",
+            run_as=run_as,
+            max_concurrent_runs=1,
+            continuous={"pause_status": _pause(config.live_paused)},
+            tasks=_sorted(
+                [
+                    task("publish", ["--continuous", task.scope], dataset="live", streaming=True),
+                    task("windows", ["--continuous"], dataset="live", streaming=True),
+                    task("event_hubs", ["--continuous", task.scope, task.group], dataset="live", streaming=True),
+                ]
+            ),
+            tags=args["lab"].tags,
+            opts=inside,
+        )
+        self.exercises, self.live = exercises.id, live.id
+        if config.student_email:
+            self._permissions(args, home)
+        self.register_outputs({"exercises": self.exercises, "live": self.live, "wheel": self.wheel})
+
+    def _permissions(self, args: JobsArgs, home: databricks.Directory) -> None:
+        """The student starts and stops the jobs, and works in the lab's folder."""
+        inside = args["workspace"].inside(self)
+        for job, job_id in (("exercises", self.exercises), ("live", self.live)):
+            databricks.Permissions(
+                f"{job}-permissions",
+                job_id=job_id,
+                access_controls=[{"user_name": args["person"], "permission_level": "CAN_MANAGE_RUN"}],
+                opts=inside,
+            )
+        databricks.Permissions(
+            "home-permissions",
+            directory_path=home.path,
+            access_controls=[{"user_name": args["person"], "permission_level": "CAN_EDIT"}],
+            opts=inside,
+        )
+
+
+class _Tasks:
+    """Makes a task from an entry point of the wheel."""
+
+    def __init__(self, args: JobsArgs, wheel: pulumi.Output[str]) -> None:
+        self._args = args
+        self._wheel = wheel
+        self.scope = pulumi.Output.concat("--scope=", args["secrets"].scope)
+        self.group = pulumi.Output.concat("--consumer-group=", args["event_hubs"].consumer_group)
+
+    def __call__(
+        self,
+        entry_point: str,
+        parameters: Iterable[pulumi.Input[str]],
+        *,
+        dataset: str = "exercises",
+        after: Sequence[str] = (),
+        streaming: bool = False,
+    ) -> databricks.JobTaskArgsDict:
+        common: list[pulumi.Input[str]] = [
+            pulumi.Output.concat("--root=", self._args["storage"].root),
+            f"--dataset={dataset}",
+        ]
+        if streaming:
+            common.append(f"--control={self._args['lab'].names.control}")
+        task: databricks.JobTaskArgsDict = {
+            "task_key": entry_point,
+            "existing_cluster_id": self._args["cluster_id"],
+            "libraries": [{"whl": self._wheel}],
+            "python_wheel_task": {
+                "package_name": PACKAGE,
+                "entry_point": entry_point,
+                "parameters": [*common, *parameters],
+            },
+        }
+        if after:
+            # Databricks gives them back in this order.
+            task["depends_ons"] = [{"task_key": key} for key in sorted(after)]
+        return task
+
+
+def _sorted(tasks: list[databricks.JobTaskArgsDict]) -> list[databricks.JobTaskArgsDict]:
+    """By key, as the provider reads them back."""
+    return sorted(tasks, key=lambda task: str(task["task_key"]))
+
+
+def _given(*parameters: str) -> list[str]:
+    return [f"--{name}={{{{job.parameters.{name}}}}}" for name in parameters]
+
+
+def _run_as(person: str) -> databricks.JobRunAsArgs:
+    """Who deploys may be a service principal, whose user name is its application id."""
+    if "@" in person:
+        return databricks.JobRunAsArgs(user_name=person)
+    return databricks.JobRunAsArgs(service_principal_name=person)
+
+
+def _pause(paused: bool) -> str:
+    return "PAUSED" if paused else "UNPAUSED"
