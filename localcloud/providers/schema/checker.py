@@ -30,7 +30,7 @@ class Schema:
     def __init__(self, document: dict[str, Any]) -> None:
         self.version: str = document["version"]
         self.resources: dict[str, dict[str, Any]] = document["resources"]
-        self._types: dict[str, dict[str, Any]] = document["types"]
+        self.types: dict[str, dict[str, Any]] = document["types"]
 
     def problems(self, token: str, inputs: dict[str, Any]) -> list[tuple[Path, str]]:
         """Path and reason of every wrong, missing or unknown property; `UNKNOWN` values pass."""
@@ -73,7 +73,7 @@ class Schema:
             for name, item in value.items():
                 yield from self._value(spec["map"], item, (*path, name))
         else:
-            yield from self._object(self._types[spec["type"]], value, path)
+            yield from self._object(self.types[spec["type"]], value, path)
 
 
 def _fits(spec: str, value: Any) -> bool:
