@@ -140,7 +140,7 @@ class Job(WorkspaceResource):
         return settings
 
     def change(self, workspace: Workspace, id: str, body: Record) -> None:
-        """Replace the settings. With controlRunState the active run of a continuous job ends: the next has the new ones."""
+        """Replace the settings; with controlRunState a continuous job starts anew, with the new ones."""
         workspace.jobs.reset(_job_id(id), _job(body), workspace.developer)
         if body.get("control_run_state"):
             workspace.runs.cancel_all(_job_id(id), workspace.developer)
