@@ -16,6 +16,7 @@ from localcloud.arm import Arm
 from localcloud.arm import http as arm_http
 from localcloud.eventhubs import EventHubs
 from localcloud.providers.azure_native import AzureNative
+from localcloud.providers.databricks import Databricks
 from localcloud.providers.servicer import ProviderServer
 from localcloud.settings import Settings
 from localcloud.store import Store
@@ -73,7 +74,7 @@ class LocalCloud:
         self._arm_server = WebServer(arm_http.app(self.arm, self.token), self._port("arm"))
         stack.callback(self._arm_server.stop)
         self._keep_port("arm", self._arm_server.port)
-        for provider in (AzureNative(self.arm),):
+        for provider in (AzureNative(self.arm), Databricks(self.workspaces)):
             server = ProviderServer(provider, self._port(provider.name))
             stack.callback(server.stop)
             self._providers[provider.name] = server
