@@ -19,6 +19,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m|<\{%.*?%\}>")
 _WRAPPINGS = [
     re.compile(r"^(?:error|warning): +"),
     re.compile(r"^[\w-]+:[\w/.-]+:\w+ resource '[^']*' has a problem: "),
+    re.compile(r"^[\w-]+:[\w/.-]+:\w+ resource '[^']*': property (?=\S+ value \{.*?\} has a problem: )"),
     re.compile(r"^[\w-]+:[\w/.-]+:\w+ \([^)]*\): +(?:error: +)?"),
     re.compile(r"^(?:sdk-v2/provider2\.go:\d+: +)"),
     re.compile(r"^(?:creating|updating|deleting|reading) urn:\S+: +"),
@@ -26,6 +27,7 @@ _WRAPPINGS = [
     re.compile(r"^rpc error: code = \w+ desc = "),
     re.compile(r"^resource '[^']*' (?:creation|update|deletion) failed: "),
 ]
+_PROPERTY = re.compile(r"^(\S+) value \{.*?\} has a problem: ")
 _TRAILERS = [re.compile(r"\.? Examine values at '[^']*'\.?$"), re.compile(r"\s*\n.*", re.DOTALL)]
 
 
@@ -102,6 +104,7 @@ def sentence(text: str) -> str:
             shorter = wrapping.sub("", text, count=1).strip()
             if shorter and shorter != text:
                 text, changed = shorter, True
+    text = _PROPERTY.sub(r"\1 ", text, count=1)
     for trailer in _TRAILERS:
         text = trailer.sub("", text).strip() or text
     return text

@@ -360,6 +360,11 @@ def main(arguments: list[str]) -> int:
         if "--debug" in arguments:
             raise
         return _unexpected(screen, error)
+    # typer too makes a KeyboardInterrupt this code.
+    if returned == 130:
+        screen.error(
+            "interrupted", "the command stopped half-way", "Run the same command again: it goes on from there."
+        )
     return returned if isinstance(returned, int) else 0
 
 

@@ -94,7 +94,8 @@ def stack_config(project: Project, student: str, kept: Mapping[str, str], given:
     """Pulumi.<student>.yaml (else Pulumi.dev.yaml), then overrides `kept` from earlier, then the `given` key=value."""
     own = project.root / f"Pulumi.{student}.yaml"
     file = own if own.is_file() else project.root / "Pulumi.dev.yaml"
-    values = {key: text(value) for key, value in (_read_yaml(file).get("config") or {}).items()}
+    values = _defaults(project)
+    values |= {key: text(value) for key, value in (_read_yaml(file).get("config") or {}).items()}
     overrides = dict(kept)
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -105,6 +106,16 @@ def stack_config(project: Project, student: str, kept: Mapping[str, str], given:
     if overrides.get(student_key, student) != student:
         raise LabError("-c", f"{student_key} is the stack's name", "Choose the student with --student.", code=2)
     return StackConfig({**values, **overrides, student_key: student}, overrides)
+
+
+def _defaults(project: Project) -> dict[str, str]:
+    """The defaults that Pulumi.yaml declares, by full key, as the engine will apply them."""
+    declared = project.settings.get("config") or {}
+    return {
+        key if ":" in key else f"{project.name}:{key}": text(declaration["default"])
+        for key, declaration in declared.items()
+        if isinstance(declaration, dict) and "default" in declaration
+    }
 
 
 def validate(project: Project, config: StackConfig) -> Any:
