@@ -15,6 +15,11 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from streaming_lab import replay
+from streaming_lab.manifest import Source
+from streaming_lab.replay import Checkpoint
 
 _MANY = 3
 
@@ -61,6 +66,11 @@ class Ledger:
         except (PySparkException, Py4JJavaError, ValueError) as error:
             self.problem(f"{what} cannot be read: {_first_line(error)}")
 
+    def unread(self, rows: int) -> None:
+        """Note rows of the source that the query has not processed: it was stopped before its end."""
+        if rows:
+            self.problem(f"{rows:,} of {self.sent:,} rows were not processed yet: run it again, and it goes on")
+
     def close(self) -> "Ledger":
         """The ledger with its remainder judged."""
         if self.remainder and not any("has not been run" in problem for problem in self.problems):
@@ -77,10 +87,58 @@ def table(spark: SparkSession, path: str) -> DataFrame:
         raise CannotMeasure(f"table {path.rsplit('/', 1)[-1]} does not exist: the exercise has not been run") from None
 
 
+def checkpoint(spark: SparkSession, path: str) -> Checkpoint:
+    """The checkpoint of a query of the exercise."""
+    try:
+        return replay.read(spark, path)
+    except replay.NotRun:
+        raise CannotMeasure(
+            f"query {path.rsplit('/', 1)[-1]} has no checkpoint: the exercise has not been run"
+        ) from None
+
+
+def count(rows: DataFrame) -> int:
+    """The number of rows, from the data files themselves: Delta would answer a plain count from its log."""
+    return int(
+        rows.agg(F.count("*").alias("rows"), F.bit_xor(F.xxhash64(*rows.columns)).alias("read")).collect()[0]["rows"]
+    )
+
+
+def compare(expected: DataFrame, stored: DataFrame) -> tuple[int, int, int]:
+    """Over the columns of `expected`, in one pass: the rows stored, those of them that were not expected, and those
+    that were expected and are not stored. Equal rows count as often as they are there.
+    """
+    columns = expected.columns
+    sides = expected.select(
+        F.xxhash64(*columns).alias("row"), F.lit(0).alias("stored"), F.lit(1).alias("balance")
+    ).unionAll(stored.select(F.xxhash64(*columns).alias("row"), F.lit(1).alias("stored"), F.lit(-1).alias("balance")))
+    each = sides.groupBy("row").agg(F.sum("stored").alias("stored"), F.sum("balance").alias("balance"))
+    sums = each.agg(
+        F.sum("stored").alias("stored"),
+        F.sum(F.greatest(-F.col("balance"), F.lit(0))).alias("foreign"),
+        F.sum(F.greatest("balance", F.lit(0))).alias("missing"),
+    ).collect()[0]
+    return sums["stored"] or 0, sums["foreign"] or 0, sums["missing"] or 0
+
+
+def check_input(ledger: Ledger, spark: SparkSession, folder: str, source: Source, read: Checkpoint) -> None:
+    """Whether the input is what the manifest says, and whether the query with this checkpoint has read all of it."""
+    lines = spark.read.text(folder).groupBy("_metadata.file_name").count().collect()
+    records = {row["file_name"]: row["count"] for row in lines}
+    found = sum(records.values())
+    if (found, len(records)) != (source.records, source.files):
+        gone = sorted(read.files.keys() - records.keys())
+        ledger.problem(
+            f"{folder} has {len(records)} of {source.files} files and {found:,} of {source.records:,} records"
+            + (f"; gone: {', '.join(some(gone))}" if gone else "")
+        )
+    ledger.unread(sum(number for name, number in records.items() if name not in read.files))
+
+
 def some(differences: list[str]) -> list[str]:
     """The first few differences, and how many more there are."""
     rest = len(differences) - _MANY
-    return [*differences[:_MANY], *([f"and {rest:,} more of this kind"] if rest > 0 else [])]
+    return [*differences[:_MANY], *([f"and {rest:,} more"] if rest > 0 else [])]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Exercise 3, points 1 and 2: write a stream of events to the hub, with a Send-only key and at a bounded rate."""
 
+import json
 import math
 from functools import partial
 
@@ -18,8 +19,6 @@ from streaming_lab.schemas import HUB_LINE
 from streaming_lab.session import session
 
 QUERY = "publish"
-EVENTS_A_FILE = 150
-"""Door events in a file of the live data set: 12 minutes of them at one every 5 seconds."""
 
 
 def main() -> None:
@@ -73,25 +72,14 @@ def sending(
 def publish_live(
     spark: SparkSession, layout: Layout, connection_string: str, rate: float, *, control: str = ""
 ) -> None:
-    """Make events without end: `rate` a second for the hub, and a file of door events every 3 s for exercise 2.
+    """Make events and send them, `rate` a second, until stopped.
 
     Numbers go on from the checkpoint after a pause, and the pause is not made up for, as it would be with Spark's
-    `rate` source; so the rate stays bounded, and no record is made twice.
+    `rate` source; so the rate stays bounded, and no event is made twice.
     """
-    folder = layout.input("events")
-    files.make_folder(spark, folder)
-    hub_events = generator.hub_events(numbers(spark, math.ceil(rate)), layout.dataset)
-    hub = to_hub(messages(hub_events, layout.dataset), layout, connection_string).trigger(processingTime="1 second")
-    lines = (
-        generator.events(numbers(spark, EVENTS_A_FILE), layout.dataset)
-        .select("body")
-        .writeStream.queryName("publish_events")
-        .format("text")
-        .option("checkpointLocation", layout.checkpoint("publish_events"))
-        .trigger(processingTime="3 seconds")
-    )
-    starters = [partial(hub.start), partial(lines.start, folder)]
-    run_queries(spark, QUERY, layout, starters, control=control, continuous=True)
+    events = generator.hub_events(numbers(spark, math.ceil(rate)), layout.dataset)
+    writer = to_hub(messages(events, layout.dataset), layout, connection_string).trigger(processingTime="1 second")
+    run_queries(spark, QUERY, layout, [partial(writer.start)], control=control, continuous=True)
 
 
 def numbers(spark: SparkSession, a_batch: int) -> DataFrame:
@@ -130,6 +118,6 @@ def _sent_before(spark: SparkSession, layout: Layout) -> set[str]:
 
 
 def _files_sent(query: StreamingQuery) -> int:
-    """The source's offset counts its steps, and each step is one file."""
+    """The source's offset counts its steps from 0 on, and each step is one file."""
     progress = query.lastProgress
-    return progress["sources"][0]["endOffset"]["logOffset"] + 1 if progress else 0
+    return json.loads(progress.json)["sources"][0]["endOffset"]["logOffset"] + 1 if progress else 0

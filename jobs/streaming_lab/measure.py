@@ -1,0 +1,148 @@
+"""The ledgers of the three exercises: which term of each is measured where."""
+
+from datetime import UTC, datetime
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from streaming_lab import concepts, event_hubs, replay, windows
+from streaming_lab.connection import read_options
+from streaming_lab.layout import Layout
+from streaming_lab.ledger import Ledger, check_input, checkpoint, compare, count, some, table
+from streaming_lab.manifest import Manifest
+from streaming_lab.replay import BATCH, LATE_UNTIL
+from streaming_lab.schemas import ACTIVITY, EVENT
+
+Counts = dict[tuple[int, int, str], int]
+"""The counts of windows by start, end (seconds since 1970) and action."""
+
+
+def concepts_ledger(spark: SparkSession, layout: Layout, manifest: Manifest) -> Ledger:
+    """Exercise 1 has no watermark and no state: a row is stored or it is quarantined."""
+    source = manifest.sources["activity"]
+    ledger = Ledger("concepts", sent=source.records)
+    folder = layout.input("activity")
+    with ledger.measuring(f"the checkpoint of stream_1p or {folder}"):
+        check_input(ledger, spark, folder, source, checkpoint(spark, layout.checkpoint("stream_1p")))
+    with ledger.measuring("table activity"):
+        expected = concepts.transform(spark.read.schema(ACTIVITY).json(folder))
+        ledger.stored = _stored(ledger, expected, table(spark, layout.table("activity")), "activity")
+    with ledger.measuring("table activity_quarantine"):
+        ledger.quarantined = count(table(spark, layout.table("activity_quarantine")))
+    return ledger.close()
+
+
+def windows_ledger(spark: SparkSession, layout: Layout, manifest: Manifest) -> Ledger:
+    """Exercise 2: rows are stored as the counts of the tumbling windows, open as those that are still in state.
+
+    The sliding windows hold each row several times, so they are no term; like the tumbling ones they are compared with
+    the windows of a batch job, which leaves out the rows that the query's checkpoint says were late.
+    """
+    source = manifest.sources["events"]
+    ledger = Ledger("windows", sent=source.records)
+    settings = windows.read_settings(spark, layout)
+    with ledger.measuring("table windows_quarantine"):
+        ledger.quarantined = count(table(spark, layout.table("windows_quarantine")))
+    folder = layout.input("events")
+    with ledger.measuring(f"the checkpoint of windows_tumbling or {folder}"):
+        check_input(ledger, spark, folder, source, checkpoint(spark, layout.checkpoint("windows_tumbling")))
+    with ledger.measuring("windows_tumbling"):
+        tumbling = F.window("time", settings.size)
+        ledger.stored, ledger.open, ledger.late = _windows(ledger, spark, layout, "windows_tumbling", tumbling)
+    with ledger.measuring("windows_sliding"):
+        sliding = F.window("time", settings.size, settings.slide)
+        _windows(ledger, spark, layout, "windows_sliding", sliding)
+    return ledger.close()
+
+
+def event_hubs_ledger(
+    spark: SparkSession, layout: Layout, manifest: Manifest, connection_string: str, consumer_group: str
+) -> Ledger:
+    """Exercise 3: what was sent is counted in the hub too, because Kafka's sink sends a batch twice after a crash."""
+    source = manifest.sources["hub_events"]
+    ledger = Ledger("event_hubs", sent=source.records)
+    hub = spark.read.format("kafka").options(**read_options(connection_string, consumer_group)).load()
+    events = event_hubs.own_run(hub, manifest.id)
+    with ledger.measuring("the hub"):
+        sums = events.agg(F.count("*").alias("all"), F.count_distinct(event_hubs.header("lab-record")).alias("records"))
+        found = sums.collect()[0]
+        ledger.sent += found["all"] - found["records"]
+        if found["records"] != source.records:
+            ledger.problem(
+                f"the hub has {found['records']:,} of {source.records:,} events: publish has not been run to its end, "
+                "or the hub's retention is over"
+            )
+    with ledger.measuring("table hub_events_quarantine"):
+        ledger.quarantined = count(table(spark, layout.table("hub_events_quarantine")))
+    with ledger.measuring("table hub_events, its checkpoint or the hub"):
+        read = checkpoint(spark, layout.checkpoint("event_hubs"))
+        rows = replay.by_offset(event_hubs.flat(event_hubs.parsed(events)), read).cache()
+        in_time = rows.where(F.col("Arrival_Time") > F.col(LATE_UNTIL))
+        sums = rows.agg(
+            F.count_if(F.col(BATCH).isNull()).alias("unread"),
+            F.count_if(F.col("Arrival_Time") <= F.col(LATE_UNTIL)).alias("late"),
+            F.count_if(F.col("Arrival_Time") > F.col(LATE_UNTIL)).alias("in_time"),
+        )
+        found = sums.collect()[0]
+        ledger.unread(found["unread"])
+        ledger.late = found["late"]
+        first = in_time.dropDuplicates(["id"]).drop("enqueued_time", "partition", "offset", BATCH, LATE_UNTIL)
+        ledger.duplicates = found["in_time"] - count(first)
+        ledger.stored = _stored(ledger, first, table(spark, layout.table("hub_events")), "hub_events")
+        rows.unpersist()
+    return ledger.close()
+
+
+def _stored(ledger: Ledger, expected: DataFrame, stored: DataFrame, name: str) -> int:
+    rows, foreign, missing = compare(expected, stored)
+    if foreign or missing:
+        differences = f"{missing:,} rows are missing and {foreign:,} are foreign"
+        ledger.problem(f"table {name} differs from a batch over its source: {differences}")
+    return rows
+
+
+def _windows(ledger: Ledger, spark: SparkSession, layout: Layout, name: str, window: Column) -> tuple[int, int, int]:
+    """Compare a window table, and what is open in its query's state, with a batch; the rows stored, open and late."""
+    stored = _counts(table(spark, layout.table(name)).select(*_key("start", "end"), "count"))
+    read = checkpoint(spark, layout.checkpoint(name))
+    events = spark.read.schema(EVENT).json(layout.input("events")).withColumn("file", F.col("_metadata.file_name"))
+    rows = replay.by_file(windows.valid(events), read, "file").where(F.col(BATCH).isNotNull())
+    late = F.col("window.end") <= F.col(LATE_UNTIL)
+    groups = (
+        rows.select(window.alias("window"), "action", LATE_UNTIL)
+        .groupBy("window", "action")
+        .agg(F.count_if(~late).alias("in_time"), F.count_if(late).alias("late"))
+        .select(*_key("window.start", "window.end"), "in_time", "late")
+        .collect()
+    )
+    state = spark.read.format("statestore").load(read.path).select("key.*", "value.*")
+    still_open = _counts(state.select(*_key("window.start", "window.end"), "count"))
+    # A window is written, and its state forgotten, once the watermark has reached its end.
+    in_time = {(row["start"], row["end"], row["action"]): row["in_time"] for row in groups if row["in_time"]}
+    closed = {key: count for key, count in in_time.items() if key[1] * 1000 <= read.watermark}
+    _compare_windows(ledger, f"table {name}", stored, closed)
+    _compare_windows(ledger, f"the state of {name}", still_open, {k: n for k, n in in_time.items() if k not in closed})
+    return sum(stored.values()), sum(still_open.values()), sum(row["late"] for row in groups)
+
+
+def _key(start: str, end: str) -> list[Column]:
+    return [F.unix_seconds(start).alias("start"), F.unix_seconds(end).alias("end"), F.col("action")]
+
+
+def _counts(rows: DataFrame) -> Counts:
+    counts: Counts = {}
+    for row in rows.collect():
+        key = (row["start"], row["end"], row["action"])
+        counts[key] = counts.get(key, 0) + row["count"]
+    return counts
+
+
+def _compare_windows(ledger: Ledger, where: str, found: Counts, expected: Counts) -> None:
+    differences = [
+        f"{action} in the window of {datetime.fromtimestamp(start, UTC):%Y-%m-%d %H:%M} UTC is "
+        f"{found.get((start, end, action), 0):,} instead of {expected.get((start, end, action), 0):,}"
+        for start, end, action in sorted(found.keys() | expected.keys())
+        if found.get((start, end, action)) != expected.get((start, end, action))
+    ]
+    if differences:
+        ledger.problem(f"{where} differs from a batch over the same rows: {'; '.join(some(differences))}")
