@@ -64,7 +64,7 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.ui.retainedStages": "200",
         "spark.ui.retainedTasks": "5000",
         "spark.sql.ui.retainedExecutions": "100",
-        "spark.sql.streaming.stopTimeout": "60s",
+        "spark.sql.streaming.stopTimeout": "15s",
     }
     fixed = {
         "spark.master": f"local[{spec.cores}]",

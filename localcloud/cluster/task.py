@@ -25,7 +25,7 @@ class TaskError(Exception):
 def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, result_fd: int) -> None:
     """Run the task and write its result, a JSON object, to ``result_fd``."""
     _log_to(Path(task["log"]))
-    signal.signal(signal.SIGTERM, _canceled)
+    signal.signal(signal.SIGTERM, _canceler(None))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     result = {"outcome": "SUCCESS", "error": "", "trace": ""}
     try:
@@ -36,6 +36,7 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, res
         sys.path[:0] = libraries
         importlib.invalidate_caches()
         spark = _session(port, secret, libraries)
+        signal.signal(signal.SIGTERM, _canceler(spark))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the context of PySpark would cancel every task's jobs on it
         if task["notebook"] is not None:
             notebook.run(task["notebook"], spark, task["widgets"])
@@ -56,8 +57,16 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, res
     os.write(result_fd, json.dumps(result).encode())
 
 
-def _canceled(_signal: int, _frame: object) -> None:
-    raise SystemExit("The task was canceled.")
+def _canceler(spark: Any) -> Callable[[int, object], None]:
+    """A signal handler that ends the main thread as ``sys.exit`` does, so that ``finally`` still runs."""
+
+    def cancel(_signal: int, _frame: object) -> None:
+        if spark is not None:
+            # The interrupted call's answer is still to come on this thread's connection: the next call needs another.
+            spark.sparkContext._gateway._gateway_client.thread_connection.connection = None
+        raise SystemExit("The task was canceled.")
+
+    return cancel
 
 
 def _log_to(path: Path) -> None:

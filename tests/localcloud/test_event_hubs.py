@@ -3,6 +3,7 @@ import shutil
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def read(port: int, user: str, key: str, count: int, timeout: float = 30) -> lis
     consumer = Consumer(
         client(port, user, key)
         | {
-            "group.id": "tests",
+            "group.id": f"tests-{uuid.uuid4()}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "error_cb": refused.append,
