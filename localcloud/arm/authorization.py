@@ -35,7 +35,7 @@ class AssignmentKind(Kind):
 
     type = ASSIGNMENT
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """A GUID."""
         if not _is_guid(rid.name):
             raise AzureError(

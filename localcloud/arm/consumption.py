@@ -28,7 +28,7 @@ class BudgetKind(Kind):
 
     type = BUDGET
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """1-63 letters, digits, `_` and `-`."""
         names.check_name(rid.name, "budget", r"[\w-]+", (1, 63), "letters, digits, '_' and '-'")
 

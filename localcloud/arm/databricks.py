@@ -42,7 +42,7 @@ class WorkspaceKind(Kind):
     type = WORKSPACE
     tracked = True
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """3-64 letters, digits, `_` and `-`."""
         _check_name(rid.name, "Databricks workspace")
 
@@ -64,10 +64,14 @@ class WorkspaceKind(Kind):
         parameters = dict(properties.get("parameters") or {})
         if old:
             self._check_update(old["properties"], mode, managed, parameters)
-            made = {name: old["properties"][name] for name in ("workspaceId", "workspaceUrl")}
+            made = {name: old["properties"][name] for name in ("workspaceId", "workspaceUrl", "createdDateTime")}
         else:
             number = _workspace_number(world)
-            made = {"workspaceId": str(number), "workspaceUrl": f"adb-{number}.{number % 20}.azuredatabricks.net"}
+            made = {
+                "workspaceId": str(number),
+                "workspaceUrl": f"adb-{number}.{number % 20}.azuredatabricks.net",
+                "createdDateTime": f"{world.today().isoformat()}T00:00:00Z",
+            }
         private = _value(parameters, "enableNoPublicIp")
         # Default true since API version 2024-05-01.
         parameters["enableNoPublicIp"] = {"type": "Bool", "value": True if private is None else private}
@@ -87,7 +91,6 @@ class WorkspaceKind(Kind):
                 "parameters": parameters,
                 "isUcEnabled": _unity_catalog(properties),
                 "provisioningState": "Succeeded",
-                "createdDateTime": f"{world.today().isoformat()}T00:00:00Z",
             },
         }
 
@@ -141,7 +144,7 @@ class ConnectorKind(Kind):
     type = CONNECTOR
     tracked = True
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """3-64 letters, digits, `_` and `-`."""
         _check_name(rid.name, "Databricks access connector")
 

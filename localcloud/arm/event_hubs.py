@@ -61,7 +61,7 @@ class NamespaceKind(Kind):
     type = NAMESPACE
     tracked = True
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """6-50 characters, unique in the world."""
         names.check_name(
             rid.name,
@@ -139,7 +139,7 @@ class HubKind(Kind):
 
     type = HUB
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """1-256 characters."""
         names.check_name(rid.name, "event hub", _INNER, (1, 256), _INNER_WORDS)
 
@@ -204,7 +204,7 @@ class ConsumerGroupKind(Kind):
 
     type = CONSUMER_GROUP
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """1-50 characters."""
         if rid.name != "$Default":
             names.check_name(rid.name, "consumer group", _INNER, (1, 50), _INNER_WORDS)
@@ -227,7 +227,7 @@ class RuleKind(Kind):
 
     type = RULE
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """1-50 characters."""
         names.check_name(rid.name, "authorization rule", _INNER, (1, 50), _INNER_WORDS)
 

@@ -68,9 +68,11 @@ def _answer(arm: Arm, request: Request, body: bytes) -> tuple[int, Any]:
 
 
 def _list(arm: Arm, parts: list[str]) -> list[dict[str, Any]]:
-    """`/subscriptions/S/resourcegroups`, `…/resources`, or all of one type: `SCOPE/providers/Microsoft.X/type`."""
+    """What lies below: subscriptions, `…/resourcegroups`, `…/resources`, or one type: `SCOPE/providers/Microsoft.X/type`."""
     lower = [part.lower() for part in parts]
     subscription = arm.client_config()["subscriptionId"]
+    if lower == ["subscriptions"]:
+        return [{"id": f"/subscriptions/{subscription}", "subscriptionId": subscription, "state": "Enabled"}]
     if len(parts) < 3 or lower[:2] != ["subscriptions", subscription]:
         raise AzureError(404, "SubscriptionNotFound", f"The subscription '{parts[-1]}' could not be found.")
     if lower[2:] == ["resourcegroups"]:

@@ -18,7 +18,7 @@ class Kind(ABC):
     tracked: ClassVar[bool] = False
 
     @abstractmethod
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """Raises when the name breaks a rule of the type. Uniqueness is checked in `put`."""
 
     @abstractmethod

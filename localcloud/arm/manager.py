@@ -65,7 +65,7 @@ class Arm:
             group = self._world.require_group(rid) if rid.type != ids.GROUP else self._require_subscription(rid)
             self._check_guard(rid, group, "write")
             self._check_parents(rid)
-            kind.check_name(self._world, rid)
+            kind.check_name(rid)
             old = self._world.find(rid.text)
             if kind.tracked:
                 body = self._located(rid, body, old)
@@ -81,7 +81,7 @@ class Arm:
     def check_name(self, id: str) -> None:
         """Raises AzureError when the resource's own name breaks a rule of its type; looks at nothing that exists."""
         rid = ids.parse(id)
-        _kind(rid).check_name(self._world, rid)
+        _kind(rid).check_name(rid)
 
     def get(self, id: str) -> Document | None:
         """The resource with this id, None if there is none. Holds no keys."""

@@ -13,7 +13,7 @@ class GroupKind(Kind):
     type = GROUP
     tracked = True
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """1-90 characters."""
         check_group_name(rid.name)
 

@@ -34,7 +34,7 @@ class AccountKind(Kind):
     type = ACCOUNT
     tracked = True
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """3-24 lower-case letters and digits, unique in the world."""
         if not re.fullmatch(r"[a-z0-9]{3,24}", rid.name):
             raise AzureError(
@@ -102,7 +102,7 @@ class ContainerKind(Kind):
 
     type = CONTAINER
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """3-63 lower-case letters, digits and single hyphens."""
         names.check_name(
             rid.name,
@@ -137,7 +137,7 @@ class PolicyKind(Kind):
 
     type = POLICY
 
-    def check_name(self, world: World, rid: ResourceId) -> None:
+    def check_name(self, rid: ResourceId) -> None:
         """Only `default`."""
         if rid.name != "default":
             raise AzureError(

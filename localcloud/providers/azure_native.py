@@ -108,9 +108,9 @@ class AzureResource(ResourceType):
         changes = compare(_normal(olds), _normal(news), self.replace_on)
         return Diff(changes, self.delete_before_replace)
 
-    def preview(self, session: Session, inputs: Props) -> Props:
-        """The inputs, as far as they come back as outputs."""
-        return self._shape.preview(inputs)
+    def preview(self, session: Session, inputs: Props, outputs: Props) -> Props:
+        """The inputs, as far as they come back as outputs, and what the service added before."""
+        return self._shape.preview(inputs, outputs)
 
     def create(self, session: Session, inputs: Props) -> tuple[str, Props]:
         """PUT, unless something has this id already."""

@@ -55,16 +55,21 @@ class Shape:
     def id(self, inputs: Props, subscription: str) -> str:
         """The ARM id. A scope may be given with or without its first slash."""
         values = {name: str(inputs[name]).strip("/") for name in self.path_names}
+        if "scope" in values:
+            values["scope"] = f"/{values['scope']}"
         return self.path.format(subscriptionId=subscription, **values)
 
-    def preview(self, inputs: Props) -> Props:
-        """The outputs that are known before the resource exists. Names of parents do not come back as outputs."""
+    def preview(self, inputs: Props, now: Props) -> Props:
+        """The outputs that are known before a create or update. Names of parents do not come back as outputs.
+
+        now: the outputs of what exists, empty before a create.
+        """
         hidden = set(self.path_names) - {"scope"}
-        outputs = {name: value for name, value in inputs.items() if name not in hidden}
+        outputs = {**now, **{name: value for name, value in inputs.items() if name not in hidden}}
         for name, part in self.computed:
-            value = outputs.get(name)
+            value, before = outputs.get(name), now.get(name)
             if isinstance(value, dict) and part not in value:
-                outputs[name] = {**value, part: UNKNOWN}
+                outputs[name] = {**value, part: (before or {}).get(part, UNKNOWN)}
         return outputs
 
     def body(self, inputs: Props) -> dict[str, Any]:
@@ -101,8 +106,8 @@ class Shape:
         }
 
     def _places(self, id: str) -> Props:
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(self.path.removeprefix("/")))
-        match = re.fullmatch(pattern, id.removeprefix("/"), re.IGNORECASE)
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(self.path))
+        match = re.fullmatch(pattern, id, re.IGNORECASE)
         places = match.groupdict() if match else {}
         places.pop("subscriptionId", None)
         return places
@@ -117,7 +122,7 @@ def _project(known: Any, now: Any, name: str) -> Any:
     return now
 
 
-_EXTENSION = "/{scope}/providers/"
+_EXTENSION = "{scope}/providers/"
 _PRINCIPAL = frozenset((("identity", "principalId"), ("identity", "tenantId")))
 
 SHAPES = {

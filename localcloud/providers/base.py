@@ -95,9 +95,9 @@ class ResourceType(ABC):
         """What changes between the checked inputs `olds` and `news`."""
         return Diff(compare(olds, news, self.replace_on), self.delete_before_replace)
 
-    def preview(self, session: Session, inputs: Props) -> Props:
-        """The outputs that are known before the resource exists."""
-        return inputs
+    def preview(self, session: Session, inputs: Props, outputs: Props) -> Props:
+        """The outputs that are known before a create or update. outputs: the present ones, none before a create."""
+        return {**outputs, **inputs}
 
     @abstractmethod
     def create(self, session: Session, inputs: Props) -> tuple[str, Props]:

@@ -179,7 +179,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             kind = self._type(request.urn)
             inputs, secrets = wire.read(request.properties)
             session = self._session(context)
-            id, outputs = ("", kind.preview(session, inputs)) if request.preview else kind.create(session, inputs)
+            id, outputs = ("", kind.preview(session, inputs, {})) if request.preview else kind.create(session, inputs)
             return provider_pb2.CreateResponse(id=id, properties=_outputs(kind, outputs, secrets))
 
         return self._answer(context, request.urn, answer)
@@ -213,7 +213,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             news, secrets = wire.read(request.news)
             session = self._session(context)
             if request.preview:
-                after = {**outputs, **kind.preview(session, news)}
+                after = kind.preview(session, news, outputs)
             else:
                 after = kind.update(session, request.id, outputs, olds, news)
             return provider_pb2.UpdateResponse(properties=_outputs(kind, after, secrets))

@@ -197,6 +197,44 @@ def test_read_finds_drift_and_imports(provider: Any, arm: Arm, group: str) -> No
     provider.Delete(provider_pb2.DeleteRequest(urn=GROUP, id=group))
 
 
+CONNECTOR = "urn:pulumi:dev::lab::azure-native:databricks:AccessConnector::connector"
+
+
+def test_a_preview_knows_what_the_service_added_before_but_not_what_it_will_add(provider: Any, group: str) -> None:
+    inputs = {
+        "connectorName": "dbac",
+        "resourceGroupName": "rg",
+        "location": "westeurope",
+        "identity": {"type": "SystemAssigned"},
+    }
+    new = provider.Create(provider_pb2.CreateRequest(urn=CONNECTOR, properties=struct(inputs), preview=True))
+    assert plain(new.properties)["identity"] == {"type": "SystemAssigned", "principalId": UNKNOWN, "tenantId": UNKNOWN}
+    made = create(provider, CONNECTOR, inputs)
+    request = provider_pb2.UpdateRequest(
+        urn=CONNECTOR,
+        id=made.id,
+        olds=made.properties,
+        old_inputs=struct(inputs),
+        news=struct({**inputs, "tags": {"a": "1"}}),
+        preview=True,
+    )
+    after = plain(provider.Update(request).properties)
+    assert after["identity"] == plain(made.properties)["identity"]
+    assert after["tags"] == {"a": "1"}
+
+
+def test_a_role_assignment_can_be_imported_by_its_id(provider: Any, arm: Arm, group: str) -> None:
+    role = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    name = "5d3b1d5c-3b5e-4b43-9a5e-000000000001"
+    who = arm.client_config()["objectId"]
+    made = create(
+        provider, ROLE, {"scope": group, "roleAssignmentName": name, "principalId": who, "roleDefinitionId": role}
+    )
+    assert made.id == f"{group}/providers/Microsoft.Authorization/roleAssignments/{name}"
+    found = plain(provider.Read(provider_pb2.ReadRequest(urn=ROLE, id=made.id)).inputs)
+    assert (found["scope"], found["roleAssignmentName"], found["principalId"]) == (group, name, who)
+
+
 def test_unsupported_types_and_functions_are_named(provider: Any) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         check(provider, GROUP.replace("resources:ResourceGroup", "keyvault:Vault"), {})

@@ -15,10 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from localcloud.arm import Arm
 from localcloud.server import LocalCloud, StartError
 from localcloud.settings import Settings
-from localcloud.store import Store
 
 Endpoint = Callable[[Settings], dict[str, Any]]
 
@@ -50,21 +48,14 @@ def client(settings: Settings, endpoint: Endpoint) -> httpx.Client:
     return httpx.Client(base_url=endpoint(settings)["arm"], headers={"Authorization": f"Bearer {token}"})
 
 
-def subscription(settings: Settings) -> str:
-    store = Store(settings.state / "cloud.db")
-    try:
-        return Arm(store).client_config()["subscriptionId"]
-    finally:
-        store.close()
-
-
 def test_a_killed_cloud_comes_back_with_all_it_had_on_the_same_ports(
     settings: Settings, running: Callable[[Settings], subprocess.Popen[str]], endpoint: Endpoint
 ) -> None:
     first = running(settings)
     before = endpoint(settings)
     with client(settings, endpoint) as arm:
-        group = f"/subscriptions/{subscription(settings)}/resourceGroups/rg"
+        (subscription,) = arm.get("/subscriptions").json()["value"]
+        group = f"{subscription['id']}/resourceGroups/rg"
         assert arm.put(group, json={"location": "westeurope"}).status_code == 201
         workspace = {
             "location": "westeurope",
@@ -157,6 +148,7 @@ def test_the_rest_api_lists_what_is_left_and_speaks_in_azures_words(settings: Se
         arm.put(f"{namespace}/eventhubs/events", json={})
         arm.put(rule, json={"properties": {"rights": ["Send"]}})
         assert arm.post(f"{rule}/listKeys").json()["keyName"] == "send"
+        assert [one["id"] for one in arm.get("/subscriptions").json()["value"]] == [root]
         assert [one["name"] for one in arm.get(f"{root}/resourcegroups").json()["value"]] == ["rg"]
         for path in ("resources", "resourceGroups/rg/resources"):
             listed = arm.get(f"{root}/{path}", params={"api-version": "2024-03-01"}).json()["value"]
