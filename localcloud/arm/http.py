@@ -12,17 +12,20 @@ from starlette.routing import Route
 
 from localcloud.arm import ids
 from localcloud.arm.manager import Arm
+from localcloud.arm.throttle import Operation, Throttle
 from localcloud.errors import AzureError
 
+_OPERATIONS: dict[str, Operation] = {"PUT": "write", "POST": "write", "DELETE": "delete"}
 _FORCE_TYPE = "microsoft.databricks/workspaces"
 
 
-def app(arm: Arm, token: str) -> Starlette:
+def app(arm: Arm, token: str, throttle: Throttle) -> Starlette:
     """The ASGI application. Every request needs `Authorization: Bearer <token>`; api-version is not looked at."""
 
     async def serve(request: Request) -> Response:
         try:
             _authenticate(request, token)
+            throttle.take(_OPERATIONS.get(request.method, "read"))
             body = await request.body()
             # The rules read and write SQLite: not in the event loop.
             status, answer = await run_in_threadpool(_answer, arm, request, body)
@@ -68,7 +71,7 @@ def _answer(arm: Arm, request: Request, body: bytes) -> tuple[int, Any]:
 
 
 def _list(arm: Arm, parts: list[str]) -> list[dict[str, Any]]:
-    """What lies below: subscriptions, `…/resourcegroups`, `…/resources`, or one type: `SCOPE/providers/Microsoft.X/type`."""
+    """Subscriptions, resource groups, resources, or all of one type: `SCOPE/providers/Microsoft.X/type`."""
     lower = [part.lower() for part in parts]
     subscription = arm.client_config()["subscriptionId"]
     if lower == ["subscriptions"]:

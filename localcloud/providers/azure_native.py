@@ -1,10 +1,12 @@
 """The azure-native provider, on the local Azure Resource Manager."""
 
+import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from localcloud.arm import Arm, names
+from localcloud.arm.throttle import Operation, Throttle
 from localcloud.errors import AzureError
 from localcloud.providers.azure_shape import SHAPES, Shape, group_of, is_group_scoped
 from localcloud.providers.base import (
@@ -21,17 +23,22 @@ from localcloud.providers.base import (
 from localcloud.providers.schema import load
 from localcloud.providers.wire import UNKNOWN, Props
 
+_RETRIES = 3
+
+_Answer = TypeVar("_Answer")
+
 
 class AzureNative(Provider):
     """The package azure-native."""
 
     name = "azure-native"
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, throttle: Throttle, sleep: Callable[[float], None] = time.sleep) -> None:
         self._arm = arm
+        self._patience = Patience(throttle, sleep)
         self.schema = load("azure_native")
         self.version = self.schema.version
-        self._types = {token: AzureResource(token, shape, arm) for token, shape in SHAPES.items()}
+        self._types = {token: AzureResource(token, shape, arm, self._patience) for token, shape in SHAPES.items()}
 
     @property
     def resource_types(self) -> Mapping[str, ResourceType]:
@@ -56,7 +63,29 @@ class AzureNative(Provider):
         for name in shape.path_names:
             if args.get(name) is None:
                 raise ProviderError(f"missing required argument '{name}'")
-        return self._arm.list_keys(shape.id(args, _subscription(session, self._arm)))
+        id = shape.id(args, _subscription(session, self._arm))
+        return self._patience.request("write", lambda: self._arm.list_keys(id))
+
+
+class Patience:
+    """Requests that wait when they are throttled, as the published plugin's do (azure/client_azcore.go)."""
+
+    def __init__(self, throttle: Throttle, sleep: Callable[[float], None]) -> None:
+        self._throttle = throttle
+        self._sleep = sleep
+
+    def request(self, operation: Operation, send: Callable[[], _Answer]) -> _Answer:
+        """What `send` returns; raises what it raises, and the refusal when waiting three times did not help."""
+        for _ in range(_RETRIES):
+            try:
+                self._throttle.take(operation)
+                return send()
+            except AzureError as refusal:
+                if refusal.retry_after is None:
+                    raise
+                self._sleep(refusal.retry_after)
+        self._throttle.take(operation)
+        return send()
 
 
 class AzureResource(ResourceType):
@@ -65,11 +94,12 @@ class AzureResource(ResourceType):
     # Names are the program's own, so the old resource must make room (pulumi-azure-native provider.go, Diff).
     delete_before_replace = True
 
-    def __init__(self, token: str, shape: Shape, arm: Arm) -> None:
+    def __init__(self, token: str, shape: Shape, arm: Arm, patience: Patience) -> None:
         self.token = token
         self.replace_on = shape.replace_on
         self._shape = shape
         self._arm = arm
+        self._request = patience.request
         self._writable = load("azure_native").resources[token]["properties"]
 
     def check(self, session: Session, request: Check) -> tuple[Props, list[Failure]]:
@@ -115,28 +145,28 @@ class AzureResource(ResourceType):
     def create(self, session: Session, inputs: Props) -> tuple[str, Props]:
         """PUT, unless something has this id already."""
         id = self._shape.id(inputs, _subscription(session, self._arm))
-        if self._arm.get(id):
+        if self._request("read", lambda: self._arm.get(id)):
             # pulumi-azure-native provider.go, Create.
             raise ProviderError(f"cannot create already existing resource '{id}'")
-        document = self._arm.put(id, self._shape.body(inputs))
+        document = self._request("write", lambda: self._arm.put(id, self._shape.body(inputs)))
         return document["id"], self._shape.outputs(document)
 
     def read(self, session: Session, id: str, inputs: Props) -> tuple[Props, Props] | None:
         """GET."""
-        document = self._arm.get(id)
+        document = self._request("read", lambda: self._arm.get(id))
         if document is None:
             return None
         return self._shape.known_inputs(id, inputs, document, self._writable), self._shape.outputs(document)
 
     def update(self, session: Session, id: str, outputs: Props, olds: Props, news: Props) -> Props:
         """PUT of all properties; the service may refuse what the plugin takes for changeable."""
-        self._arm.require(id)
-        return self._shape.outputs(self._arm.put(id, self._shape.body(news)))
+        self._request("read", lambda: self._arm.require(id))
+        return self._shape.outputs(self._request("write", lambda: self._arm.put(id, self._shape.body(news))))
 
     def delete(self, session: Session, id: str, outputs: Props) -> None:
         """DELETE; a resource or group that is gone already counts as deleted."""
         try:
-            self._arm.delete(id)
+            self._request("delete", lambda: self._arm.delete(id))
         except AzureError as error:
             if error.status != 404:
                 raise

@@ -9,6 +9,7 @@ from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from localcloud.arm import Arm
+from localcloud.arm.throttle import Throttle
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.servicer import ProviderServer
 
@@ -30,7 +31,7 @@ def plain(values: Any) -> dict[str, Any]:
 @pytest.fixture
 def connect(arm: Arm) -> Iterator[Callable[..., provider_pb2_grpc.ResourceProviderStub]]:
     """Opens a connection of its own, as the engine does for each provider instance, and configures it."""
-    server = ProviderServer(AzureNative(arm))
+    server = ProviderServer(AzureNative(arm, Throttle()))
     channels = []
 
     def open_(config: dict[str, Any] | None) -> provider_pb2_grpc.ResourceProviderStub:
