@@ -249,8 +249,10 @@ def check_group_name(name: str) -> None:
 
 def guard_of(world: World, group: Document) -> Document | None:
     """The workspace whose deny assignment guards a managed group, None when the group is free."""
-    owner = group.get("managedBy")
-    return world.find(owner) if owner else None
+    owner = world.find(group["managedBy"]) if group.get("managedBy") else None
+    # A later workspace of the same name has a managed group of its own.
+    mine = owner and str(owner["properties"].get("managedResourceGroupId")).lower() == group["id"].lower()
+    return owner if mine else None
 
 
 def workspaces(world: World) -> list[WorkspaceInfo]:

@@ -120,6 +120,14 @@ def test_with_unity_catalog_the_managed_group_outlives_the_workspace_and_blocks_
     put_workspace(arm, group)
 
 
+def test_a_later_workspace_of_the_same_name_does_not_guard_what_the_first_left(arm: Arm, group: str) -> None:
+    arm.delete(put_workspace(arm, group))
+    put_workspace(arm, group, managed="managed2")
+    assert arm.delete(group[:-2] + "managed")
+    with pytest.raises(AzureError, match="deny assignment"):
+        arm.delete(group[:-2] + "managed2")
+
+
 def test_a_deleted_group_leaves_the_managed_group_of_its_workspace_behind(arm: Arm, group: str) -> None:
     put_workspace(arm, group)
     arm.delete(group)
