@@ -88,8 +88,7 @@ class Execution:
             if not self._cancelled:
                 run_states.moving(self.run, "RUNNING", "In run")
                 self._save(self.run)
-            while not all(run_states.is_final(task) for task in self._tasks.values()):
-                self._start_ready()
+            while self._start_ready():
                 self._changed.wait(timeout=_LOOK if self._deadline else None)
                 if self._deadline and time.monotonic() > self._deadline and not self._cancelled:
                     self._timed_out = self._cancelled = True
@@ -105,7 +104,8 @@ class Execution:
             self._save(self.run)
         self._ended(self.run)
 
-    def _start_ready(self) -> None:
+    def _start_ready(self) -> bool:
+        """Start, or end without a start, each task whose upstream tasks have ended; False once all have ended."""
         again = True
         while again:
             again = False
@@ -122,6 +122,7 @@ class Execution:
                     run_states.moving(task, "PENDING", "Waiting for cluster")
                     threading.Thread(target=self._task, args=(task,), daemon=True).start()
                 self._keep()
+        return not all(run_states.is_final(task) for task in self._tasks.values())
 
     def _task(self, task: Record) -> None:
         while True:

@@ -198,11 +198,14 @@ def test_what_the_service_would_refuse_is_refused_before_anything_is_made(
     cloud: LocalCloud, settings: Settings, engine: Callable[..., Any], endpoint: Callable[..., Any], wheel: Path
 ) -> None:
     machine = engine(endpoint(settings)["providers"])
-    wrong = machine.stack(_lab(wheel, minutes=5, cron="0 0 25 ? * MON"))
-    with pytest.raises(automation.CommandError) as refused:
-        wrong.up()
-    assert "autotermination_minutes must be 0 or between 10 and 10000 minutes, not 5" in str(refused.value)
-    assert "Invalid quartz_cron_expression: 0 0 25 ? * MON." in str(refused.value)
+    for wrong, text in (
+        (_lab(wheel, minutes=5), "autotermination_minutes must be 0 or between 10 and 10000 minutes, not 5"),
+        (_lab(wheel, cron="0 0 25 ? * MON"), "Invalid quartz_cron_expression: 0 0 25 ? * MON. '25' is no value"),
+        (_lab(wheel.with_name("none.whl")), "none.whl does not exist"),
+    ):
+        with pytest.raises(automation.CommandError) as refused:
+            machine.stack(wrong).preview()
+        assert text in str(refused.value)
     assert not cloud.arm.list_groups()
 
 
