@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import Interrupted, LabError
 from lab.report import Report
-from lab.runs import TaskView, Workspace
+from lab.runs import TASKS, TaskView, Workspace
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run
 
 EXERCISES = ("concepts", "windows", "event_hubs")
-TASKS = ("generate", "concepts", "windows", "publish", "event_hubs", "verify")
 # `lab show EXERCISE` shows the table that the exercise ends in.
 ENDS_IN = {"concepts": "activity", "windows": "windows_tumbling", "event_hubs": "hub_events"}
 TABLES = (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import BaseRun, Run, RunTask
 
+TASKS = ("generate", "concepts", "windows", "publish", "event_hubs", "verify")
 RESULT_MARK = "streaming-lab-result: "
 RESULTS = {
     "SUCCESS": "done",
@@ -97,9 +98,10 @@ class Workspace:
             time.sleep(self.poll_seconds)
 
     def views(self, run: Run) -> list[TaskView]:
-        """The run's tasks in the order of the job; a task left out of the run is not among them."""
+        """The run's tasks in the order of the exercises; a task left out of the run is not among them."""
         views = [TaskView(task.task_key, int(task.run_id or 0), _task_state(task)) for task in run.tasks or []]
-        return [view for view in views if view.state != "excluded"]
+        order = {key: at for at, key in enumerate(TASKS)}
+        return sorted((view for view in views if view.state != "excluded"), key=lambda view: order.get(view.key, 99))
 
     def progress(self, dataset: str, task: str) -> dict[str, Any]:
         """What a task last told about its queries; empty before it told anything."""

@@ -27,7 +27,7 @@ def project(tmp_path, monkeypatch):
     root.mkdir()
     (root / "Pulumi.yaml").write_text("name: streaming-lab\nruntime:\n  name: python\n  options: {virtualenv: .venv}\n")
     (root / "Pulumi.dev.yaml").write_text(
-        "config:\n  streaming-lab:hubPartitions: 2\n  streaming-lab:noPublicIp: false\n"
+        "config: {'streaming-lab:hubPartitions': 2, 'streaming-lab:noPublicIp': false}\n"
     )
     (root / "__main__.py").write_text(textwrap.dedent(PROGRAM))
     monkeypatch.delenv("STREAMING_LAB_STATE", raising=False)

@@ -13,8 +13,8 @@ URN = "urn:pulumi:dev::streaming-lab::lab:compute:Compute$databricks:index/clust
     ("engine", "people"),
     [
         (
-            "error: azure-native:eventhub:Namespace resource 'namespace': property sku.tier value {<nil>} has a problem: "
-            "must be one of Basic, Standard, Premium, but is 'Fancy'",
+            "error: azure-native:eventhub:Namespace resource 'namespace': property sku.tier value {<nil>} "
+            "has a problem: must be one of Basic, Standard, Premium, but is 'Fancy'",
             "sku.tier must be one of Basic, Standard, Premium, but is 'Fancy'",
         ),
         (
