@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -20,9 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localcloud", description="Azure and Databricks on this machine.")
     parser.add_argument("--state", type=Path, required=True, help="folder of everything that the cloud remembers")
     parser.add_argument("--java", type=Path, required=True, help="java executable, version 17 or 21")
-    parser.add_argument(
-        "--spark-jars", type=Path, required=True, help="folder of the jars that Spark needs more"
-    )
+    parser.add_argument("--spark-jars", type=Path, required=True, help="folder of the jars that Spark needs more")
     parser.add_argument("--kafka-jars", type=Path, required=True, help="folder with the class path of the Kafka broker")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter of the Spark drivers")
     parser.add_argument("--driver-memory", default="1g", help="heap of one Spark driver")
@@ -40,11 +39,15 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with LocalCloud(settings):
+        with LocalCloud(settings) as cloud:
             logging.getLogger("localcloud").info("ready")
-            stop.wait()
+            while not stop.wait(1.0):
+                cloud.stay_announced()
     except StartError as error:
         print(f"localcloud: {error}", file=sys.stderr)
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        print(f"localcloud: the state folder {settings.state} can't be used: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -58,6 +58,13 @@ class LocalCloud:
     ) -> None:
         self._started.close()
 
+    def stay_announced(self) -> None:
+        """Write `endpoint.json` again if somebody removed it: nobody would find the cloud otherwise."""
+        with self._changes:
+            if not self._endpoint.exists():
+                self._announced = ""
+                self._announce()
+
     def _start(self, stack: ExitStack) -> None:
         """Start the rooms; `stack` stops them in the opposite order."""
         self._prepare_folder()

@@ -138,6 +138,31 @@ def test_a_folder_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, sett
         pass
 
 
+def test_a_start_that_fails_leaves_one_line_and_no_traceback(tmp_path: Path, settings: Settings) -> None:
+    (settings.state / "cloud.db").mkdir(parents=True)
+    command = [sys.executable, "-m", "localcloud", "--state", str(settings.state), "--java", "java"]
+    command += ["--spark-jars", str(tmp_path), "--kafka-jars", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"localcloud: the state folder {settings.state} can't be used: ")
+    with pytest.raises(OSError, match=r"cloud\.db"), LocalCloud(settings):
+        pass
+    (settings.state / "cloud.db").rmdir()
+    with LocalCloud(settings):
+        pass
+
+
+def test_a_cloud_whose_announcement_was_removed_announces_itself_again(settings: Settings, endpoint: Endpoint) -> None:
+    with LocalCloud(settings) as cloud:
+        before = endpoint(settings)
+        cloud.stay_announced()
+        (settings.state / "endpoint.json").unlink()
+        cloud.stay_announced()
+        assert endpoint(settings) == before
+    assert not (settings.state / "endpoint.json").exists()
+
+
 def test_the_rest_api_lists_what_is_left_and_speaks_in_azures_words(settings: Settings, endpoint: Endpoint) -> None:
     with LocalCloud(settings) as cloud, client(settings, endpoint) as arm:
         root = f"/subscriptions/{cloud.arm.client_config()['subscriptionId']}"
