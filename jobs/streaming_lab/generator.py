@@ -60,16 +60,16 @@ def activity(records: DataFrame, seed: str) -> DataFrame:
     The times of late records are 6 to 36 hours behind; exercise 1 has no watermark, so they are stored like any other.
     """
     number = F.col("record")
-    kind = _kind(seed, "activity", number)
-    behind_ms = _behind(seed, "activity", number, kind, late=(6 * 3_600_000, 36 * 3_600_000), unordered=1_000)
-    time_ms = F.lit(START * 1000) + number * ACTIVITY_STEP_MS - behind_ms
+    time_ms = F.lit(START * 1000) + number * ACTIVITY_STEP_MS - F.col("behind")
     body = F.to_json(
         F.struct(
             F.date_format(F.timestamp_millis(time_ms), "yyyy-MM-dd'T'HH:mm:ss.SSSXXX").alias("Recorded_At"),
             *_sample(seed, number, ACTIVITY_STEP_MS),
         )
     )
-    return records.select("record", kind.alias("kind"), _spoilt(seed, number, kind, body, field="x").alias("body"))
+    lines = _with_kind(records, seed, "activity")
+    lines = _with_behind(lines, seed, late=(6 * 3_600_000, 36 * 3_600_000), unordered=1_000)
+    return _spoilt(lines.withColumn("body", body), seed, field="x")
 
 
 def events(records: DataFrame, seed: str) -> DataFrame:
@@ -79,47 +79,95 @@ def events(records: DataFrame, seed: str) -> DataFrame:
     the watermark that drops them is as old as the batch before, in which hours of events may be.
     """
     number = F.col("record")
-    kind = _kind(seed, "events", number)
-    behind_s = _behind(seed, "events", number, kind, late=(6 * 3600, 36 * 3600), unordered=90 * 60)
     time_s = F.lit(START) + number * EVENT_STEP_S + (_draw(seed, "second", number) * EVENT_STEP_S).cast("long")
-    body = F.to_json(
-        F.struct((time_s - behind_s).alias("time"), _choice(ACTIONS, _draw(seed, "action", number)).alias("action"))
-    )
-    return records.select("record", kind.alias("kind"), _spoilt(seed, number, kind, body, field="time").alias("body"))
+    action = _choice(ACTIONS, _draw(seed, "action", number))
+    body = F.to_json(F.struct((time_s - F.col("behind")).alias("time"), action.alias("action")))
+    lines = _with_kind(records, seed, "events")
+    lines = _with_behind(lines, seed, late=(6 * 3600, 36 * 3600), unordered=90 * 60)
+    return _spoilt(lines.withColumn("body", body), seed, field="time")
 
 
 def hub_events(records: DataFrame, seed: str) -> DataFrame:
     """Exercise 3's events, as `record, kind, body`: one every 2 seconds, so 20,000 of them last 11 hours.
 
-    A duplicate is a later transmission, up to 50 records on, of an earlier event: same body, same id. Unordered records
+    A duplicate is a later transmission, up to 51 records on, of an earlier event: same body, same id. Unordered records
     are up to 5 minutes behind, within the deduplication's watermark of 10 minutes; late ones are 4 to 12 hours behind.
     """
-    record = F.col("record")
-    first_kind = _kind(seed, "hub_events", record, duplicate=DUPLICATE)
-    earlier = record - 1 - (_draw(seed, "earlier", record) * 50).cast("long")
-    earlier_kind = _kind(seed, "hub_events", earlier, duplicate=DUPLICATE)
-    # Only what was really sent, whole and in time, can be sent twice.
-    repeats = (first_kind == "duplicate") & (earlier >= 0) & earlier_kind.isin("ordinary", "unordered")
-    number = F.when(repeats, earlier).otherwise(record)
-    kind = F.when(repeats, F.lit("duplicate")).when(first_kind == "duplicate", F.lit("ordinary")).otherwise(first_kind)
-    sent_kind = F.when(repeats, earlier_kind).otherwise(kind)
-
-    late = (4 * 3_600_000, 12 * 3_600_000)
-    behind_ms = _behind(seed, "hub_events", number, sent_kind, late=late, unordered=5 * 60_000)
-    arrival_ms = F.lit(START * 1000) + number * HUB_EVENT_STEP_MS - behind_ms
+    number = F.col("number")
+    arrival_ms = F.lit(START * 1000) + number * HUB_EVENT_STEP_MS - F.col("behind")
     # The phone's own clock, in nanoseconds: 20 to 120 ms before the arrival.
-    creation_ns = arrival_ms * 1_000_000 - (_draw(seed, "delay", number) * 100_000_000).cast("long") - 20_000_000
+    delay_ns = (_draw(seed, "delay", number) * 100_000_000).cast("long") + 20_000_000
     body = F.to_json(
         F.struct(
             arrival_ms.alias("Arrival_Time"),
-            creation_ns.alias("Creation_Time"),
+            (arrival_ms * 1_000_000 - delay_ns).alias("Creation_Time"),
             *_sample(seed, number, HUB_EVENT_STEP_MS),
             _place(number).alias("geolocation"),
             F.substring(F.sha2(F.concat_ws("/", F.lit(seed), number.cast("string")), 256), 1, 32).alias("id"),
         )
     )
-    spoilt = _spoilt(seed, number, sent_kind, body, field="Arrival_Time")
-    return records.select("record", kind.alias("kind"), spoilt.alias("body"))
+    lines = _with_duplicates(records, seed)
+    lines = _with_behind(lines, seed, late=(4 * 3_600_000, 12 * 3_600_000), unordered=5 * 60_000)
+    return _spoilt(lines.withColumn("body", body), seed, field="Arrival_Time")
+
+
+# Each step below adds columns to the frame before it, so that Spark computes a value once that later steps use often.
+
+
+def _with_kind(records: DataFrame, seed: str, source: str) -> DataFrame:
+    """`record, number, kind, content`: what a record is; without duplicates, each has the content of its own number."""
+    lines = records.select("record", _draw(seed, f"{source} kind", F.col("record")).alias("draw"))
+    kind = _kind(F.col("draw"), duplicate=0)
+    return lines.select("record", F.col("record").alias("number"), kind.alias("kind")).withColumn(
+        "content", F.col("kind")
+    )
+
+
+def _with_duplicates(records: DataFrame, seed: str) -> DataFrame:
+    """`record, number, kind, content`: a duplicate has the content, and its kind, of the earlier record `number`."""
+    record, earlier = F.col("record"), F.col("earlier")
+    back = (_draw(seed, "earlier", record) * 50).cast("long") + 1
+    lines = records.select(
+        "record", (record - back).alias("earlier"), _draw(seed, "hub_events kind", record).alias("draw")
+    ).withColumn("earlier_draw", _draw(seed, "hub_events kind", earlier))
+    lines = lines.select(
+        "record",
+        "earlier",
+        _kind(F.col("draw"), duplicate=DUPLICATE).alias("kind"),
+        _kind(F.col("earlier_draw"), duplicate=DUPLICATE).alias("earlier_kind"),
+    )
+    # Only what was really sent, whole and in time, can be sent twice.
+    repeatable = (earlier >= 0) & F.col("earlier_kind").isin("ordinary", "unordered")
+    kind = F.when((F.col("kind") == "duplicate") & ~repeatable, "ordinary").otherwise(F.col("kind"))
+    lines = lines.withColumn("kind", kind)
+    repeats = F.col("kind") == "duplicate"
+    return lines.select(
+        "record",
+        F.when(repeats, earlier).otherwise(record).alias("number"),
+        "kind",
+        F.when(repeats, F.col("earlier_kind")).otherwise(F.col("kind")).alias("content"),
+    )
+
+
+def _with_behind(lines: DataFrame, seed: str, *, late: tuple[int, int], unordered: int) -> DataFrame:
+    """Add `behind`: how far a time is behind its place in the stream, in the unit of `late` and `unordered`."""
+    draw = _draw(seed, "behind", F.col("number"))
+    behind = (
+        F.when(F.col("content") == "late", (draw * (late[1] - late[0])).cast("long") + late[0])
+        .when(F.col("content") == "unordered", (draw * unordered).cast("long"))
+        .otherwise(F.lit(0).cast("long"))
+    )
+    return lines.withColumn("behind", behind)
+
+
+def _spoilt(lines: DataFrame, seed: str, *, field: str) -> DataFrame:
+    """`record, kind, body`; malformed bodies are cut off, or have a word where the field's number belongs."""
+    number, body = F.col("number"), F.col("body")
+    share = 0.3 + 0.5 * _draw(seed, "cut", number)
+    cut = F.substring(body, F.lit(1), (F.length(body) * share).cast("int"))
+    wrong = F.regexp_replace(body, f'"{field}":[^,]+', f'"{field}":"broken"')
+    spoilt = F.when(_draw(seed, "spoil", number) < 0.5, cut).otherwise(wrong)
+    return lines.select("record", "kind", F.when(F.col("content") == "malformed", spoilt).otherwise(body).alias("body"))
 
 
 def _draw(seed: str, purpose: str, number: Column) -> Column:
@@ -132,25 +180,14 @@ def _choice(values: Sequence[str], draw: Column) -> Column:
     return F.element_at(F.array(*[F.lit(value) for value in values]), (draw * len(values)).cast("int") + 1)
 
 
-def _kind(seed: str, source: str, number: Column, duplicate: float = 0.0) -> Column:
+def _kind(draw: Column, *, duplicate: float) -> Column:
     """What a record is: malformed, late, duplicate, unordered or ordinary."""
-    draw = _draw(seed, f"{source} kind", number)
     kinds = (("malformed", MALFORMED), ("late", LATE), ("duplicate", duplicate), ("unordered", UNORDERED))
     limit, kind = 0.0, F.when(F.lit(False), "")
     for name, fraction in kinds:
         limit += fraction
         kind = kind.when(draw < round(limit, 6), F.lit(name))
     return kind.otherwise(F.lit("ordinary"))
-
-
-def _behind(seed: str, source: str, number: Column, kind: Column, *, late: tuple[int, int], unordered: int) -> Column:
-    """How far a record's time is behind its place in the stream, in the unit of `late` and `unordered`."""
-    draw = _draw(seed, f"{source} behind", number)
-    return (
-        F.when(kind == "late", (draw * (late[1] - late[0])).cast("long") + late[0])
-        .when(kind == "unordered", (draw * unordered).cast("long"))
-        .otherwise(F.lit(0).cast("long"))
-    )
 
 
 def _sample(seed: str, number: Column, step_ms: int) -> list[Column]:
@@ -191,12 +228,3 @@ def _place(number: Column) -> Column:
         F.struct(*[F.lit(text).alias(name) for text, name in zip(place, PLACE_FIELDS, strict=True)]) for place in PLACES
     ]
     return F.element_at(F.array(*places), (row % len(USERS)).cast("int") + 1)
-
-
-def _spoilt(seed: str, number: Column, kind: Column, body: Column, *, field: str) -> Column:
-    """The body, or for a malformed record what is left of it: cut off, or with a word where a number belongs."""
-    share = 0.3 + 0.5 * _draw(seed, "cut", number)
-    cut = F.substring(body, F.lit(1), (F.length(body) * share).cast("int"))
-    wrong = F.regexp_replace(body, f'"{field}":[^,]+', f'"{field}":"broken"')
-    spoilt = F.when(_draw(seed, "spoil", number) < 0.5, cut).otherwise(wrong)
-    return F.when(kind == "malformed", spoilt).otherwise(body)
