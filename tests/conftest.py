@@ -1,0 +1,22 @@
+"""Helpers that more than one room's tests use."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def azure_mocks() -> ModuleType:
+    """tests/infra/azure_mocks.py: `run_program(root, config)` records what the program asks a cloud for."""
+    path = ROOT / "tests" / "infra" / "azure_mocks.py"
+    spec = importlib.util.spec_from_file_location("azure_mocks", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["azure_mocks"] = module
+    spec.loader.exec_module(module)
+    return module
