@@ -8,6 +8,7 @@ from collections import deque
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Queue
+from secrets import token_hex
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -81,8 +82,9 @@ class Driver:
             raise DriverError(
                 f"cluster {spec.cluster_id}: {spec.work_dir} cannot be written: {error.strerror}"
             ) from error
-        pid_file = spec.work_dir / "pids.json"
-        kill_leftovers(pid_file)
+        for left in spec.work_dir.glob("*.pids"):
+            kill_leftovers(left)
+        self._pid_file = spec.work_dir / f"{token_hex(4)}.pids"
         found = find_spec("pyspark")
         if found is None or found.origin is None:
             raise DriverError(f"cluster {spec.cluster_id}: pyspark is not installed")
@@ -100,14 +102,14 @@ class Driver:
                 )
             except OSError as error:
                 raise DriverError(f"cluster {spec.cluster_id}: {self._settings.python}: {error.strerror}") from error
-        record(pid_file, [self._process.pid])
+        record(self._pid_file, [self._process.pid])
         self._send(
             {
                 "java": java_command(self._settings, conf_dir, spark_home),
                 "spark_home": str(spark_home),
                 "conf_dir": str(conf_dir),
                 "work_dir": str(spec.work_dir),
-                "pid_file": str(pid_file),
+                "pid_file": str(self._pid_file),
                 "env": spec.env,
                 "host": spec.host,
                 "token": spec.token,
@@ -153,7 +155,7 @@ class Driver:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            kill_leftovers(self._spec.work_dir / "pids.json")
+            kill_leftovers(self._pid_file)
 
     def _send(self, message: dict[str, Any]) -> bool:
         process = self._process
@@ -190,7 +192,7 @@ class Driver:
             error = reason or f"The driver was lost: the driver process ended with code {process.returncode}."
             self._finish(task_id, TaskResult("FAILED", error, ""))
         # A driver process that was killed leaves its children to the kernel; make sure of the JVM.
-        kill_leftovers(self._spec.work_dir / "pids.json")
+        kill_leftovers(self._pid_file)
 
     def _finish(self, task_id: str, result: TaskResult) -> None:
         with self._lock:

@@ -130,12 +130,13 @@ class Broker:
                 if STARTED in line and not ready:
                     ready = self._let_in(launch)
                     waiting.close()
-        with self._lock:
-            self._access = None
-            self._process = None
-        code = process.wait()
-        if not ready and not self._closed:
-            self._failed(_reason(last) or f"it ended with code {code}")
+            with self._lock:
+                self._access = None
+                self._process = None
+            code = process.wait()
+            if not ready and not self._closed:
+                # Before the client is let go: who sees the connection end finds the reason here.
+                self._failed(_reason(last) or f"it ended with code {code}")
 
     def _start(self, launch: Launch) -> subprocess.Popen[str] | None:
         with self._lock:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -372,6 +373,40 @@ def test_the_driver_listens_on_loopback_alone(driver):
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 
+def is_java(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name() == "java"
+    return False
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from localcloud.cluster import ClusterSpec, Driver
+from localcloud.settings import Settings
+
+state, java, jars = (Path(argument) for argument in sys.argv[1:])
+driver = Driver(Settings(state, java, jars, jars, Path(sys.executable)),
+                ClusterSpec("owned", 1, {}, {}, {}, state / "owned", "", ""))
+driver.start()
+print(driver._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_driver_does_not_outlive_a_killed_owner(machine):
+    arguments = [str(machine.state), str(machine.java), str(machine.spark_jars)]
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        host = psutil.Process(int(owner.stdout.readline()))
+        family = [host, *host.children(recursive=True)]
+        owner.kill()
+    assert any(is_java(process) for process in family)
+    _, left = psutil.wait_procs(family, timeout=20)
+    assert left == []
+
+
 def test_a_driver_that_cannot_start_says_why(machine, workspace):
     spec = make_spec(machine, "broken", workspace)
     broken = Driver(machine, dataclasses.replace(spec, spark_conf={"spark.serializer": "no.such.Serializer"}))
@@ -380,12 +415,6 @@ def test_a_driver_that_cannot_start_says_why(machine, workspace):
     assert not broken.alive
     with pytest.raises(DriverError, match="/no/such/java"):
         Driver(dataclasses.replace(machine, java=Path("/no/such/java")), spec).start()
-
-
-def is_java(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.name() == "java"
-    return False
 
 
 def test_a_killed_jvm_fails_its_tasks_and_leaves_no_process(machine, driver, task, tmp_path):

@@ -1,6 +1,6 @@
 import dataclasses
-import shutil
 import socket
+import subprocess
 import sys
 import time
 import uuid
@@ -262,6 +262,38 @@ def test_a_broker_that_does_not_start_is_a_problem_with_its_reason(tmp_path, mac
     hubs.close()
 
 
+OWNER = """
+import sys
+from pathlib import Path
+from localcloud.arm.views import Namespace
+from localcloud.eventhubs import EventHubs
+from localcloud.settings import Settings
+
+state, java, jars, port = sys.argv[1:]
+hubs = EventHubs(Settings(Path(state), Path(java), Path(jars), Path(jars), Path(sys.executable)))
+hubs.reconcile([Namespace("/namespaces/ns-owned", "ns-owned", int(port), (), ())])
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_broker_does_not_outlive_a_killed_owner(tmp_path, machine, broker_of):
+    space = namespace("ns-owned", free_port())
+    arguments = [str(machine.java), str(machine.kafka_jars), str(space.port)]
+    state = machine.state
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(state), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout.readline() == "listening\n"
+        with socket.create_connection(("127.0.0.1", space.port)) as connection:
+            assert connection.recv(1) == b""  # let go when the broker is ready
+        brokers = broker_of(space)
+        owner.kill()
+    assert len(brokers) == 1
+    psutil.wait_procs(brokers, timeout=15)
+    assert broker_of(space) == []
+
+
 def test_a_missing_java_is_a_problem_too(tmp_path, machine):
     hubs = EventHubs(dataclasses.replace(machine, state=tmp_path, java=Path("/no/such/java")))
     space = namespace("ns-no-java", free_port())
@@ -271,4 +303,3 @@ def test_a_missing_java_is_a_problem_too(tmp_path, machine):
     (problem,) = hubs.problems()
     assert "/no/such/java" in problem
     hubs.close()
-    assert shutil.which("/no/such/java") is None
