@@ -5,7 +5,7 @@ from typing import ClassVar
 from localcloud.errors import DatabricksError
 from localcloud.providers.base import Failure, ProviderError, Session
 from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
-from localcloud.providers.wire import Props
+from localcloud.providers.wire import UNKNOWN, Props
 from localcloud.workspace import Workspace
 from localcloud.workspace import catalog as catalog_rules
 from localcloud.workspace.people import DEVELOPER, check_user_name
@@ -96,10 +96,13 @@ class Permissions(WorkspaceResource):
         if len(objects) != 1:
             return [Failure((), f"exactly one object must be named, by one of {', '.join(_OBJECTS)}")]
         kind = KINDS[_OBJECTS[objects[0]][0]]
-        if not inputs["accessControls"]:
+        entries = inputs["accessControls"]
+        if entries == []:
             return [Failure(("accessControls",), "at least one entry must be given")]
         failures = []
-        for index, entry in enumerate(inputs["accessControls"]):
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            if entry is UNKNOWN:
+                continue
             level = entry.get("permissionLevel")
             if known(level) and level not in kind.levels:
                 allowed = ", ".join(kind.levels)
@@ -240,8 +243,8 @@ class Grants(WorkspaceResource):
         named = [name for name in inputs if name not in ("grants", "providerConfig")]
         if len(named) != 1 or named[0] not in _SECURABLES:
             return [Failure((), f"exactly one of {', '.join(_SECURABLES)} must be given in the local cloud")]
-        for grant in inputs["grants"]:
-            if known(grant["privileges"]):
+        for grant in inputs["grants"] if isinstance(inputs["grants"], list) else []:
+            if grant is not UNKNOWN and known(grant["privileges"]):
                 catalog_rules.check_privileges(_SECURABLES[named[0]], grant["privileges"])
         return []
 

@@ -155,5 +155,8 @@ def known(value: Any) -> bool:
 
 
 def _place(inputs: Props, message: str) -> tuple[str, ...]:
+    """The input that a refusal speaks of: by its name, else by its value."""
     named = [name for name in inputs if snake(name) in message or name in message]
-    return (max(named, key=len),) if named else ()
+    valued = [name for name, value in inputs.items() if isinstance(value, str) and value and value in message]
+    found = named or valued
+    return (max(found, key=len),) if found else ()

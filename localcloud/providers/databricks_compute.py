@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from localcloud.providers.base import Failure, ProviderError, Session
 from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
-from localcloud.providers.databricks_shape import placeholders
-from localcloud.providers.wire import Props
+from localcloud.providers.databricks_shape import placeholders, snake
+from localcloud.providers.wire import UNKNOWN, Props
 from localcloud.workspace import Workspace, cluster_spec, job_settings, policies
 from localcloud.workspace.node_types import NODE_TYPES, SPARK_VERSIONS
 from localcloud.workspace.shelf import Record
@@ -73,8 +73,8 @@ class Cluster(WorkspaceResource):
         offered = (*cluster_spec.FIELDS, *_CLUSTER_EXTRAS)
         failures = [
             Failure((name,), f"'{name}' of a cluster is not offered by the local cloud")
-            for name, field in zip(inputs, body, strict=False)
-            if field not in offered and inputs[name]
+            for name, value in inputs.items()
+            if snake(name) not in (*offered, "provider_config") and value
         ]
         spec = placeholders(_cluster(body), _ANY_CLUSTER)
         if "policyId" in inputs:
@@ -116,6 +116,8 @@ class Job(WorkspaceResource):
 
     def rules(self, session: Session, inputs: Props, body: Record) -> list[Failure]:
         """The service's rules, as far as a preview knows the settings."""
+        if not isinstance(body.get("tasks", []), list) or UNKNOWN in body.get("tasks", []):
+            return []
         settings = _job(body)
         for trigger in ("schedule", "continuous"):
             if trigger in settings and not known(settings[trigger]):

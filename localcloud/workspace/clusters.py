@@ -156,6 +156,7 @@ class Clusters:
         self._authorize(cluster_id, caller, "CAN_MANAGE")
         self._drivers.stop(cluster_id, "USER_REQUEST", "Deleted by user")
         self._records.delete(cluster_id)
+        self._drivers.forget(cluster_id)
         self._permissions.deleted("clusters", cluster_id)
 
     def _authorize(self, cluster_id: str, caller: Caller, level: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets as random
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -191,6 +192,10 @@ class Drivers:
                 slot.libraries[path] = install(place)
             return slot.libraries[path]
 
+    def forget(self, cluster_id: str) -> None:
+        """Remove what a deleted cluster left on disk."""
+        shutil.rmtree(self._work_dir(cluster_id), ignore_errors=True)
+
     def check(self) -> None:
         """Stop idle clusters, and notice drivers that died. Called about every second."""
         now = self._records.now() / 1000
@@ -242,6 +247,8 @@ class Drivers:
             host=self.host,
             token=slot.token,
         )
+        # Copies of wheels that the driver before had installed.
+        shutil.rmtree(spec.work_dir / "libraries", ignore_errors=True)
         driver = self._make(self._settings, spec)
         try:
             driver.start()

@@ -145,6 +145,8 @@ class Workspace:
     def purge(self) -> None:
         """Stop what runs and remove everything: the workspace was deleted. What the metastore holds stays."""
         self.close()
+        for cluster in self.clusters.all():
+            self.drivers.forget(cluster["cluster_id"])
         for kind in _SHELVES:
             Shelf(self._parts.store, kind, self.workspace_id).clear()
         shutil.rmtree(self._folder, ignore_errors=True)
