@@ -117,7 +117,7 @@ def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[s
         str(settings.java),
         f"-Xmx{settings.driver_memory}",
         "-XX:+UseSerialGC",
-        # The optimising compiler does not earn back its time here: a first stream of 20 batches took 82 s of CPU with it,
+        # The optimising compiler does not earn back its time: a first stream of 20 batches took 82 s of CPU with it,
         # 42 s without.
         "-XX:TieredStopAtLevel=1",
         "-XX:+IgnoreUnrecognizedVMOptions",
