@@ -22,6 +22,9 @@ from lab.state import State, read
 if TYPE_CHECKING:
     from lab.engine import Engine, UpResult
 
+# How long `down` lets running queries finish their batch, in seconds: what they write is deleted anyway.
+PATIENCE_SECONDS = 20.0
+
 
 @dataclass(frozen=True)
 class DownResult:
@@ -116,7 +119,7 @@ def _stop_and_keep(cloud: Cloud, student: str, state: State, *, keep_data: bool,
             workspace = Workspace(cloud.workspace(outputs), outputs, cloud.poll_seconds)
             if workspace.active(workspace.exercises_job) or workspace.active(workspace.live_job):
                 report.now("stopping the runs")
-                stop(workspace, [], report)
+                stop(workspace, [], report, PATIENCE_SECONDS)
     return cloud.keep_data(student, outputs) if keep_data else None
 
 

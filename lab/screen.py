@@ -20,6 +20,7 @@ class Screen:
         self.verbose = verbose
         self._status: Any = None
         self._what = ""
+        self._last = ""
 
     def line(self, what: str, text: str, seconds: float | None = None) -> None:
         """One thing done; `seconds` stand right-aligned at the end."""
@@ -33,7 +34,8 @@ class Screen:
         """What is under way: replaces the progress line on a terminal; with -v a line of its own elsewhere."""
         if self._status is not None:
             self._status.update(f"{self._what:<11}{text}")
-        elif self.verbose:
+        elif self.verbose and text != self._last:
+            self._last = text
             self.line("", text)
 
     def table(self, what: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -41,10 +43,7 @@ class Screen:
         if self.as_json:
             return
         texts = [[_cell(value) for value in row] for row in rows]
-        numeric = [
-            all(_is_number(row[at]) for row in rows) and any(row[at] is not None for row in rows)
-            for at in range(len(header))
-        ]
+        numeric = [all(_is_number(row[at]) for row in rows) for at in range(len(header))]
         widths = [max(len(text) for text in column) for column in zip(header, *texts, strict=True)]
         for at, cells in enumerate([list(header), *texts]):
             padded = [
