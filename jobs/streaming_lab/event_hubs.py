@@ -109,9 +109,8 @@ def parsed(events: DataFrame) -> DataFrame:
     """The body as text and as a struct, with the reason to set it aside, null for a good one."""
     body = F.col("value").cast("string")
     event = F.from_json(body, BODY, {"columnNameOfCorruptRecord": CORRUPT})
-    return events.select(
-        "partition", "offset", F.col("timestamp").alias("enqueued_time"), body.alias("body"), event.alias("event")
-    ).withColumn("reason", _reason())
+    place = (header("lab-record").alias("record"), "partition", "offset", F.col("timestamp").alias("enqueued_time"))
+    return events.select(*place, body.alias("body"), event.alias("event")).withColumn("reason", _reason())
 
 
 def _reason() -> Column:

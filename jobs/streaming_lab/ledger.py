@@ -104,21 +104,26 @@ def count(rows: DataFrame) -> int:
     )
 
 
-def compare(expected: DataFrame, stored: DataFrame) -> tuple[int, int, int]:
-    """Over the columns of `expected`, in one pass: the rows stored, those of them that were not expected, and those
-    that were expected and are not stored. Equal rows count as often as they are there.
-    """
-    columns = expected.columns
-    sides = expected.select(
-        F.xxhash64(*columns).alias("row"), F.lit(0).alias("stored"), F.lit(1).alias("balance")
-    ).unionAll(stored.select(F.xxhash64(*columns).alias("row"), F.lit(1).alias("stored"), F.lit(-1).alias("balance")))
-    each = sides.groupBy("row").agg(F.sum("stored").alias("stored"), F.sum("balance").alias("balance"))
-    sums = each.agg(
-        F.sum("stored").alias("stored"),
-        F.sum(F.greatest(-F.col("balance"), F.lit(0))).alias("foreign"),
-        F.sum(F.greatest("balance", F.lit(0))).alias("missing"),
-    ).collect()[0]
-    return sums["stored"] or 0, sums["foreign"] or 0, sums["missing"] or 0
+@dataclass(frozen=True)
+class Comparison:
+    """A table beside what a batch over its source expects: the rows stored, missing, and there without a reason."""
+
+    stored: int
+    missing: int
+    foreign: int
+
+
+def compare(expected: DataFrame, stored: DataFrame) -> Comparison:
+    """Compare over the columns of `expected`, in one pass; equal rows count as often as they are there."""
+    row = F.xxhash64(*expected.columns).alias("row")
+    both = expected.select(row, F.lit(1).alias("expected"), F.lit(0).alias("stored")).unionAll(
+        stored.select(row, F.lit(0).alias("expected"), F.lit(1).alias("stored"))
+    )
+    each = both.groupBy("row").agg(F.sum("expected").alias("expected"), F.sum("stored").alias("stored"))
+    missing = F.greatest(F.col("expected") - F.col("stored"), F.lit(0))
+    foreign = F.greatest(F.col("stored") - F.col("expected"), F.lit(0))
+    sums = each.agg(*(F.coalesce(F.sum(number), F.lit(0)) for number in ("stored", missing, foreign)))
+    return Comparison(*sums.collect()[0])
 
 
 def check_input(ledger: Ledger, spark: SparkSession, folder: str, source: Source, read: Checkpoint) -> None:

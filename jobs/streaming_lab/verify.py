@@ -68,7 +68,7 @@ def text(ledgers: list[Ledger]) -> str:
 
 
 def save(spark: SparkSession, layout: Layout, manifest: Manifest, ledgers: list[Ledger]) -> None:
-    """Keep the ledgers beside the tables; exercises that were not measured now keep theirs, if it is of the same data."""
+    """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger of the same data."""
     before = files.read_json(spark, layout.ledger) or {}
     kept = before.get("exercises", []) if before.get("manifest") == manifest.id else []
     entries = {entry["name"]: entry for entry in [*kept, *(ledger.as_dict() for ledger in ledgers)]}

@@ -35,7 +35,8 @@ def in_hub(spark, bodies):
     """A batch frame with the columns that Spark's Kafka source has."""
     rows = [(0, offset, text, datetime(2026, 1, 1, tzinfo=UTC)) for offset, text in enumerate(bodies)]
     frame = spark.createDataFrame(rows, "partition int, offset long, text string, timestamp timestamp")
-    return frame.withColumn("value", F.col("text").cast("binary"))
+    headers = F.array(F.struct(F.lit("lab-record").alias("key"), F.lit("1").cast("binary").alias("value")))
+    return frame.select("*", F.col("text").cast("binary").alias("value"), headers.alias("headers"))
 
 
 def test_a_body_becomes_one_row_with_every_millisecond_and_microsecond(spark):

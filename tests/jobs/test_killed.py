@@ -1,0 +1,98 @@
+"""kill -9 in the middle of sending and reading, then the same again: nothing is lost, nothing is stored twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from streaming_lab import event_hubs, generate, measure, publish
+from streaming_lab.layout import Layout
+from streaming_lab.manifest import new_manifest, write_manifest
+from streaming_lab.runtime import run_queries
+
+pytest_plugins = ["tests.jobs.broker"]
+
+DRIVER = """
+import json, sys
+from pyspark.sql import SparkSession
+from streaming_lab import event_hubs, publish
+from streaming_lab.layout import Layout
+from streaming_lab.manifest import read_manifest
+from streaming_lab.runtime import with_trigger
+
+settings, root, send, listen = json.loads(sys.stdin.read())
+builder = SparkSession.builder
+for key, value in settings.items():
+    builder = builder.config(key, value)
+spark, layout = builder.getOrCreate(), Layout(root)
+manifest = read_manifest(spark, layout)
+publish.sending(spark, layout, manifest, send, rate=100).start()
+hub = event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id)
+for start in event_hubs.starters(event_hubs.parsed(hub), layout, continuous=True):
+    start()
+spark.streams.awaitAnyTermination()
+"""
+
+
+@pytest.fixture
+def sent(spark, root, monkeypatch):
+    """A manifest of 600 hub events in 6 files, and nothing else."""
+    monkeypatch.setattr(generate, "FILES", 6)
+    layout = Layout(root)
+    source = generate.write_source(spark, layout, "hub_events", "killed", 0.03)
+    manifest = new_manifest("killed", 0.03, {"hub_events": source})
+    write_manifest(spark, layout, manifest)
+    return manifest
+
+
+def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
+    spark, spark_settings, broker, root, folder, sent
+):
+    layout, hub = Layout(root), broker.hub("killed")
+    checkpoints = folder / "exercises/checkpoints"
+    kill_when(
+        lambda: (checkpoints / "publish/commits/2").exists() and (checkpoints / "event_hubs/commits/1").exists(),
+        json.dumps([spark_settings, root, hub.send, hub.listen]),
+    )
+    interrupted = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
+    assert any("publish has not been run to its end" in problem for problem in interrupted.problems)
+
+    # The worst moment: a batch is in the hub, and the query had no time to write that it is.
+    last = max((checkpoints / "publish/commits").glob("[0-9]*"), key=lambda file: int(file.name))
+    last.unlink()
+
+    publish.publish(spark, layout, hub.send, 10_000)
+    stream = event_hubs.own_run(event_hubs.read_hub(spark, hub.listen, "killed", 200), sent.id)
+    run_queries(spark, "event_hubs", layout, event_hubs.starters(event_hubs.parsed(stream), layout))
+    finished = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
+    assert (finished.remainder, finished.problems) == (0, [])
+    assert finished.sent >= 700  # 600 and the batch that was sent twice
+    ids = spark.read.format("delta").load(layout.table("hub_events")).select("id")
+    assert ids.count() == ids.distinct().count() == finished.stored
+
+
+def kill_when(ready, settings: str) -> None:
+    """Start a driver of its own, JVM included, and kill -9 all of it once it is so far."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(event_hubs.__file__).parent.parent)}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=environment,
+    )
+    try:
+        driver.stdin.write(settings.encode())
+        driver.stdin.close()
+        while not ready():
+            with suppress(subprocess.TimeoutExpired):
+                driver.wait(0.1)
+                pytest.fail(driver.stderr.read().decode()[-2000:])
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()

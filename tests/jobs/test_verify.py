@@ -1,0 +1,211 @@
+"""The ledger over a whole small lab: it balances, and whatever is changed behind its back is found and named."""
+
+import json
+import sys
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from streaming_lab import concepts, event_hubs, generate, publish, show, verify, windows
+from streaming_lab.layout import Layout
+from streaming_lab.runtime import run_queries
+
+pytest_plugins = ["tests.jobs.broker"]
+
+
+class Lab:
+    def __init__(self, spark, storage, hub):
+        self.spark, self.hub = spark, hub
+        self.folder = storage / "verified"
+        self.folder.mkdir()
+        self.root = "abfss://lab@jobs.dfs.core.windows.net/verified"
+        self.layout = Layout(self.root)
+
+    def run(self, monkeypatch):
+        """6 files a source; enough events for windows to close and for hub events to come late."""
+        spark, layout = self.spark, self.layout
+        monkeypatch.setattr(generate, "FILES", 6)
+        self.manifest, _ = generate.generate(spark, layout, "course/student", 0.1)
+        run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
+        settings = windows.use_settings(spark, layout, windows.Settings())
+        run_queries(spark, "windows", layout, windows.queries(spark, layout, settings, continuous=False))
+        publish.publish(spark, layout, self.hub.send, 100_000)
+        hub = event_hubs.own_run(event_hubs.read_hub(spark, self.hub.listen, "lab", 500), self.manifest.id)
+        run_queries(spark, "event_hubs", layout, event_hubs.starters(event_hubs.parsed(hub), layout))
+
+    def tables(self, name):
+        return f"delta.`{self.layout.table(name)}`"
+
+    @contextmanager
+    def changed(self, table, statement):
+        """A table after a statement; when the block ends it is as it was."""
+        name = self.tables(table)
+        version = self.spark.sql(f"DESCRIBE HISTORY {name}").agg({"version": "max"}).collect()[0][0]
+        self.spark.sql(statement.format(table=name))
+        try:
+            yield
+        finally:
+            self.spark.sql(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
+
+
+@pytest.fixture(scope="module")
+def lab(spark, storage, broker):
+    lab = Lab(spark, storage, broker.hub("verified"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        lab.run(monkeypatch)
+    return lab
+
+
+@pytest.fixture
+def run_verify(monkeypatch, capsys):
+    def run(lab, exercises="concepts,windows,event_hubs"):
+        monkeypatch.setattr(verify, "from_secret", lambda scope, key: lab.hub.listen)
+        arguments = [f"--root={lab.root}", f"--exercises={exercises}", "--scope=lab", "--consumer-group=lab"]
+        monkeypatch.setattr(sys, "argv", ["streaming_lab", *arguments])
+        failure = ""
+        try:
+            verify.main()
+        except SystemExit as error:
+            failure = str(error)
+        result = capsys.readouterr().out.splitlines()[-1].removeprefix("streaming-lab-result: ")
+        return json.loads(result), failure
+
+    return run
+
+
+def test_every_exercise_balances_to_zero_with_rows_in_every_term(lab, run_verify):
+    verdict, failure = run_verify(lab)
+    ledgers = {exercise["name"]: exercise for exercise in verdict["exercises"]}
+    assert (verdict["ok"], failure) == (True, "")
+    assert {name: ledger["sent"] for name, ledger in ledgers.items()} == {
+        "concepts": 6000,
+        "windows": 6000,
+        "event_hubs": 2000,
+    }
+    for ledger in ledgers.values():
+        terms = ("stored", "quarantined", "duplicates", "late", "open")
+        assert (ledger["sent"] - sum(ledger[term] for term in terms), ledger["problems"]) == (0, [])
+        assert ledger["remainder"] == 0
+    sources = lab.manifest.sources
+    assert ledgers["concepts"]["quarantined"] == sources["activity"].malformed
+    assert ledgers["windows"]["quarantined"] == sources["events"].malformed
+    assert ledgers["windows"]["late"] > 0
+    assert ledgers["windows"]["open"] > 0
+    assert ledgers["event_hubs"]["quarantined"] == sources["hub_events"].malformed
+    assert ledgers["event_hubs"]["duplicates"] > 0
+    assert ledgers["event_hubs"]["late"] > 0
+    stored = json.loads((lab.folder / "exercises/ledger/ledger.json").read_text())
+    assert stored["exercises"] == verdict["exercises"]
+
+
+CHANGES = [
+    {
+        "concepts": ("activity", "DELETE FROM {table} WHERE User_ID = 17", "the remainder is 1: 1 of 6,000 rows"),
+        "windows": (
+            "windows_tumbling",
+            "UPDATE {table} SET count = count + 1 WHERE action = 'Open' AND start = '2026-01-05 01:00:00'",
+            "Open in the window of 2026-01-05 01:00 UTC",
+        ),
+        "event_hubs": ("hub_events", "DELETE FROM {table} WHERE Index = 17", "the remainder is 1: 1 of 2,000 rows"),
+    },
+    {
+        "concepts": (
+            "activity",
+            "UPDATE {table} SET gt = 'fly' WHERE User_ID = 17",
+            "rows missing: 1, rows that should not be there: 1",
+        ),
+        "windows": (
+            "windows_sliding",
+            "UPDATE {table} SET count = count - 1 WHERE action = 'Close' AND start = '2026-01-05 01:15:00'",
+            "Close in the window of 2026-01-05 01:15 UTC",
+        ),
+        "event_hubs": ("hub_events_quarantine", "DELETE FROM {table} WHERE true", "in none of the ledger's terms"),
+    },
+    {
+        "concepts": ("activity_quarantine", "DELETE FROM {table} WHERE true", "in none of the ledger's terms"),
+        "windows": ("windows_quarantine", "DELETE FROM {table} WHERE true", "in none of the ledger's terms"),
+    },
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_changed_tables_are_named_with_their_difference(lab, run_verify, changes):
+    with ExitStack() as stack:
+        for table, statement, _ in changes.values():
+            stack.enter_context(lab.changed(table, statement))
+        verdict, failure = run_verify(lab, ",".join(changes))
+    assert verdict["ok"] is False
+    assert failure.startswith("The ledger does not balance: concepts: ")
+    for exercise in verdict["exercises"]:
+        name, said = exercise["name"], changes[exercise["name"]][2]
+        assert all(problem.startswith(f"{name}: ") for problem in exercise["problems"])
+        assert any(said in problem for problem in exercise["problems"]), exercise["problems"]
+
+
+def test_a_missing_input_file_is_named(lab, run_verify):
+    file = sorted((lab.folder / "exercises/input/events").glob("part-*"))[3]
+    aside = file.rename(lab.folder / file.name)
+    try:
+        verdict, _ = run_verify(lab, "windows")
+    finally:
+        aside.rename(file)
+    assert "has 5 of 6 files and 5,000 of 6,000 records; gone: " + file.name in verdict["exercises"][0]["problems"][0]
+
+
+def test_a_missing_data_file_of_a_table_is_a_sentence(lab, run_verify):
+    file = next((lab.folder / "exercises/tables/hub_events").glob("part-*"))
+    aside = file.rename(lab.folder / file.name)
+    try:
+        verdict, failure = run_verify(lab, "event_hubs")
+    finally:
+        aside.rename(file)
+    assert any("table hub_events" in problem for problem in verdict["exercises"][0]["problems"])
+    assert "\n" not in failure
+
+
+def test_exercises_that_have_not_been_run_are_said_so(lab, run_verify, spark):
+    class NotRun(Lab):
+        def __init__(self):
+            self.root = f"{lab.root}/not-run"
+            self.hub = lab.hub
+
+    other = NotRun()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(generate, "FILES", 1)
+        generate.generate(spark, Layout(other.root), "s", 0.001)
+    verdict, _ = run_verify(other)
+    assert verdict["ok"] is False
+    for exercise in verdict["exercises"]:
+        assert any("has not been run" in problem for problem in exercise["problems"])
+        assert exercise["stored"] == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "first"),
+    [
+        ("concepts", {"Recorded_At", "User_ID"}, None),
+        ("windows", {"start", "end", "action", "count"}, "2026-01-0"),
+        ("hub_events", {"Arrival_Time", "Creation_Time", "id", "city"}, None),
+        ("quarantine", {"exercise", "reason", "raw"}, "activity"),
+    ],
+)
+def test_show_prints_a_table_and_its_rows_as_json(lab, monkeypatch, capsys, table, columns, first):
+    monkeypatch.setattr(sys, "argv", ["streaming_lab", f"--root={lab.root}", f"--table={table}", "--limit=3"])
+    show.main()
+    *_, last = capsys.readouterr().out.splitlines()
+    result = json.loads(last.removeprefix("streaming-lab-result: "))
+    assert columns <= set(result["columns"])
+    assert len(result["rows"]) == 3 < result["total"]
+    assert first is None or result["rows"][0][0].startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--table=nonsense"], "nonsense"),
+        (["--table=windows", "--limit=0"], "'0' is not a number from 1 to 1000"),
+    ],
+)
+def test_show_refuses_what_it_cannot_show(monkeypatch, arguments, sentence):
+    monkeypatch.setattr(sys, "argv", ["streaming_lab", "--root=abfss://c@a.dfs.core.windows.net", *arguments])
+    with pytest.raises(SystemExit, match=sentence):
+        show.main()
