@@ -3,31 +3,38 @@
 # MAGIC # Exercise 3: Event Hubs
 # MAGIC
 # MAGIC You write a stream of events to an event hub, read it back as another stream, and turn the raw bodies into a table.
-# MAGIC The functions used here are those of the job: `streaming_lab` is the lab's wheel, which the job `exercises` installs
-# MAGIC on this cluster. Run that job once (`lab run event_hubs`) before you start: it also makes the input files.
+# MAGIC The functions come from the same package, `streaming_lab`, as the job's tasks `publish` and `event_hubs`.
 # MAGIC
-# MAGIC Everything you do here is your own run: its events carry a header of their own, and its table and checkpoints lie
-# MAGIC in a folder of their own, so that the lab's ledger stays as it is.
+# MAGIC **Before you begin:** run the job once (`lab run event_hubs` does it): it makes the input files and installs the
+# MAGIC package on the cluster. `lab status` prints the values of the four widgets.
+# MAGIC
+# MAGIC What you send here carries a header of its own, and tables and checkpoints go to a folder of their own, `notebook`,
+# MAGIC so that you may break them without touching what the job made.
 
 # COMMAND ----------
+
+dbutils.widgets.text("root", "")
+dbutils.widgets.text("dataset", "exercises")
+dbutils.widgets.text("scope", "")
+dbutils.widgets.text("consumer_group", "")
 
 import uuid
 
 from pyspark.sql import functions as F
-from streaming_lab import event_hubs, publish
-from streaming_lab.connection import hub_name, kafka_options, read_options, secret, write_options
+from streaming_lab import event_hubs, files, publish
+from streaming_lab.connection import from_secret, hub_name, kafka_options, read_options, write_options
+from streaming_lab.layout import Layout
+from streaming_lab.schemas import HUB_LINE
+from streaming_lab.session import session
 
-dbutils.widgets.text("root", "", "abfss://container@account.dfs.core.windows.net")
-dbutils.widgets.text("scope", "", "Secret scope")
-dbutils.widgets.text("consumer_group", "", "Consumer group")
-
-root = dbutils.widgets.get("root")
-scope = dbutils.widgets.get("scope")
-consumer_group = dbutils.widgets.get("consumer_group")
-assert root and scope and consumer_group, "Fill in the three widgets above: `lab status` prints their values."
-
+spark = session()
+layout = Layout(dbutils.widgets.get("root").rstrip("/"), dbutils.widgets.get("dataset"))
+scope, consumer_group = dbutils.widgets.get("scope"), dbutils.widgets.get("consumer_group")
 run = f"notebook-{uuid.uuid4()}"
-mine = f"{root}/notebooks/{run}"
+mine = f"{layout.home}/notebook/event_hubs"
+files.delete(spark, mine)
+print(f"input   {layout.input('hub_events')}")
+print(f"output  {mine}")
 
 # COMMAND ----------
 
@@ -40,8 +47,8 @@ mine = f"{root}/notebooks/{run}"
 
 # COMMAND ----------
 
-send = secret(scope, "event-hubs-send")
-listen = secret(scope, "event-hubs-listen")
+send = from_secret(scope, "event-hubs-send")
+listen = from_secret(scope, "event-hubs-listen")
 
 print("hub:", hub_name(listen))
 for name, value in kafka_options(listen).items():
@@ -66,11 +73,7 @@ for name, value in kafka_options(listen).items():
 
 # COMMAND ----------
 
-records = (
-    spark.readStream.schema(publish.RECORDS)
-    .option("maxFilesPerTrigger", 1)
-    .json(f"{root}/exercises/input/hub_events")
-)
+records = spark.readStream.schema(HUB_LINE).option("maxFilesPerTrigger", 1).json(layout.input("hub_events"))
 
 sending = (
     publish.messages(records, run)
@@ -119,7 +122,7 @@ display(raw.select("partition", "offset", "timestamp", F.col("value").cast("stri
 
 # COMMAND ----------
 
-print(event_hubs.BODY)
+print(event_hubs.BODY.simpleString())
 parsed = event_hubs.parsed(hub)
 parsed.printSchema()
 
@@ -218,11 +221,12 @@ print("late            ", sum(p["stateOperators"][0]["numRowsDroppedByWatermark"
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC Clean up: stop what still runs. The events stay in the hub until its retention ends (no one can delete a single event
-# MAGIC from a hub); this run's folder goes with the rest of the lab at `lab down`.
+# MAGIC Clean up: stop what still runs and remove what this notebook wrote. The events stay in the hub until its retention
+# MAGIC ends: no one can delete a single event from a hub.
 
 # COMMAND ----------
 
 for query in spark.streams.active:
     if (query.name or "").startswith("notebook_"):
         query.stop()
+files.delete(spark, mine)
