@@ -36,7 +36,7 @@ def problem(expression: str) -> str | None:
     """What is wrong with a Quartz expression, in words; None where nothing is."""
     texts = expression.upper().split()
     if len(texts) not in (6, 7):
-        return f"it has {len(texts)} fields instead of 6 or 7"
+        return f"it has not 6 or 7 fields but {len(texts)}"
     if (texts[3] == "?") == (texts[5] == "?"):
         return "exactly one of day of month and day of week must be '?'"
     for field, text in zip(_FIELDS, texts, strict=False):

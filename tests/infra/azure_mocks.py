@@ -86,6 +86,11 @@ class Request:
         """`type::name`, unique in a stack of this program."""
         return f"{self.type}::{self.name}"
 
+    @property
+    def kind(self) -> str:
+        """The last part of the type."""
+        return self.type.rpartition(":")[2]
+
 
 @dataclass
 class Recording:
@@ -96,14 +101,14 @@ class Recording:
     outputs: dict[str, Any] = field(default_factory=dict)
     component_outputs: list[dict[str, Any]] = field(default_factory=list)
 
-    def all(self, type: str) -> list[Request]:
-        """The requests for one type."""
-        return [request for request in self.requests if request.type == type]
+    def all(self, kind: str) -> list[Request]:
+        """The requests for resources of one kind, such as `Namespace`."""
+        return [one for one in self.requests if one.custom and one.kind == kind]
 
-    def one(self, type: str, name: str | None = None) -> Request:
-        """The only request for a type, and a name where there are several."""
-        found = [request for request in self.all(type) if name in (None, request.name)]
-        assert len(found) == 1, f"{type} {name}: {len(found)} of {sorted(r.key for r in self.requests)}"
+    def one(self, kind: str, name: str | None = None) -> Request:
+        """The only request for a kind, and a name where there are several."""
+        found = [one for one in self.all(kind) if name in (None, one.name)]
+        assert len(found) == 1, f"{kind} {name}: {len(found)} of {sorted(one.key for one in self.requests)}"
         return found[0]
 
     @property

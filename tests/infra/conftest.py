@@ -75,3 +75,8 @@ def by_key(azure_mocks: ModuleType, small_checkout: Path, settings: dict[str, st
     """What is registered for a student by a teacher, storage by key."""
     more = {"streaming-lab:storageAccess": "key", "streaming-lab:studentEmail": "ada@example.com"}
     return azure_mocks.run_program(small_checkout, {**settings, **more})
+
+
+@pytest.fixture(params=["by_identity", "by_key"])
+def either(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)

@@ -98,7 +98,7 @@ def test_config_and_naming_load_without_pulumi() -> None:
         ("sparkVersion", "18.x-scala2.12", "Scala 2.13"),
         ("autoterminationMinutes", "9", "from 10 to 10000"),
         ("autoterminationMinutes", "10001", "from 10 to 10000"),
-        ("exercisesCron", "0 6 * * *", "5 fields instead of 6 or 7"),
+        ("exercisesCron", "0 6 * * *", "not 6 or 7 fields but 5"),
         ("exercisesTimezone", "Mars/Olympus", "a time zone"),
         ("exercisesTimezone", "../etc/passwd", "a time zone"),
         ("livePaused", "", "true or false"),

@@ -36,9 +36,9 @@ def test_an_expression_of_quartz_is_taken(expression: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("", "0 fields"),
-        ("0 6 * * *", "5 fields"),
-        ("0 0 6 ? * MON 2027 2028", "8 fields"),
+        ("", "not 6 or 7 fields but 0"),
+        ("0 6 * * *", "not 6 or 7 fields but 5"),
+        ("0 0 6 ? * MON 2027 2028", "not 6 or 7 fields but 8"),
         ("0 0 6 * * *", "exactly one of day of month and day of week"),
         ("0 0 6 ? * ?", "exactly one of day of month and day of week"),
         ("60 0 6 * * ?", "seconds field '60'"),
