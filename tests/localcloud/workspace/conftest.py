@@ -39,6 +39,8 @@ class Handle:
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
         self.asked_to_stop = False
+        # Read now, as a task does: the next driver starts with an empty folder.
+        self.wheels = [wheel.read_bytes() for wheel in spec.wheels]
         self._ended = threading.Event()
         self._result: TaskResult | None = None
 

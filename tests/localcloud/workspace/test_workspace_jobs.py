@@ -270,7 +270,7 @@ def test_a_running_cluster_keeps_the_wheel_that_it_knows_by_its_path(
     run(job_id)
     workspace.clusters.restart(cluster, workspace.developer)
     run(job_id)
-    assert [handle.spec.wheels[0].read_bytes() for handle in drivers.tasks] == [old, old, old + b" "]
+    assert [handle.wheels[0] for handle in drivers.tasks] == [old, old, old + b" "]
     assert all(handle.spec.wheels[0].name == wheel.rsplit("/", 1)[-1] for handle in drivers.tasks)
 
 

@@ -8,7 +8,6 @@ import pytest
 from localcloud.arm import Arm
 from localcloud.errors import DatabricksError
 from localcloud.settings import Settings
-from localcloud.store import Store
 from localcloud.workspace import Caller, Workspace, Workspaces
 
 ADA = Caller("ada@example.com")
@@ -35,10 +34,12 @@ def test_a_secret_of_more_than_128_kb_is_refused(workspace: Workspace, scope: st
     assert "yyyy" not in str(refused.value)
 
 
-def test_a_scope_holds_a_thousand_secrets(workspace: Workspace, scope: str, store: Store) -> None:
-    with store.transaction():
-        for number in range(1000):
-            workspace.secrets.put(scope, f"key-{number}", b"value", workspace.developer)
+def test_a_full_scope_takes_new_values_but_no_new_secret(
+    workspace: Workspace, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localcloud.workspace.secrets._MAX_SECRETS", 3)
+    for number in range(3):
+        workspace.secrets.put(scope, f"key-{number}", b"value", workspace.developer)
     workspace.secrets.put(scope, "KEY-1", b"new", workspace.developer)
     with pytest.raises(DatabricksError) as refused:
         workspace.secrets.put(scope, "one-more", b"value", workspace.developer)
