@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from lab.clouds import Cloud
 from lab.errors import LabError
 from lab.leftovers import delete_remaining, leftovers, names_of
 from lab.locks import held
+from lab.overrides import current_config, keep_overrides, kept_overrides
 from lab.program import preload
-from lab.project import Project, StackConfig, ensure_writable, stack_config, validate, write_private
+from lab.project import Project, StackConfig, ensure_writable, stack_config, validate
 from lab.recovery import finish_interrupted
 from lab.report import Report
 from lab.state import State, read
@@ -42,7 +42,7 @@ class DownResult:
 
 def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], report: Report) -> UpResult:
     """Make the lab, or bring it up to date, or finish what an interrupted `up` began."""
-    kept = _overrides(cloud, student)
+    kept = kept_overrides(cloud, student)
     config = stack_config(project, student, kept, given)
     validate(project, config)
     ensure_writable(project.state)
@@ -52,7 +52,7 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
     engine = Engine(project, cloud, student)
     with held(engine.lock, "lab up", report):
         cloud.prepare(report)
-        _keep_overrides(cloud, student, config)
+        keep_overrides(cloud, student, config.overrides)
         try:
             prepare_stack(engine, config, report)
             state = engine.state()
@@ -62,7 +62,7 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
         except LabError as error:
             # A value that the cloud refused must not stand in the next one's way; an interrupted `up` goes on with it.
             if error.code != 130:
-                write_private(_overrides_file(cloud, student), json.dumps(kept))
+                keep_overrides(cloud, student, kept)
             raise
 
 
@@ -86,15 +86,13 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         kept = _stop_and_keep(cloud, student, state, keep_data=keep_data, report=report) if state else None
         deleted = _destroy(engine, cloud, state, report) if state else 0
         arm = cloud.arm()
-        names = names_of(
-            student, state, stack_config(project, student, _overrides(cloud, student), ()).of(project.name)
-        )
+        names = names_of(student, state, current_config(project, cloud, student).of(project.name))
         report.now("asking the cloud what is left")
         delete_remaining(arm, names)
         left = leftovers(arm, names)
         if not left:
             engine.remove_stack()
-            _overrides_file(cloud, student).unlink(missing_ok=True)
+            keep_overrides(cloud, student, {})
         return DownResult(deleted, left, kept, not left and cloud.release())
 
 
@@ -133,19 +131,3 @@ def _ignoring_a_broken_workspace(needed: bool) -> Iterator[None]:
     except (DatabricksError, LabError):
         if needed:
             raise
-
-
-def _overrides_file(cloud: Cloud, student: str) -> Path:
-    return cloud.folder / "overrides" / f"{student}.json"
-
-
-def _overrides(cloud: Cloud, student: str) -> dict[str, str]:
-    try:
-        return dict(json.loads(_overrides_file(cloud, student).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-
-
-def _keep_overrides(cloud: Cloud, student: str, config: StackConfig) -> None:
-    if config.overrides:
-        write_private(_overrides_file(cloud, student), json.dumps(dict(config.overrides)))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from lab.clouds import Cloud
 from lab.errors import LabError
 from lab.leftovers import leftovers, names_of
-from lab.project import Project, stack_config
+from lab.overrides import current_config
+from lab.project import Project
 from lab.report import Report
 from lab.state import State, read
 
@@ -29,7 +30,7 @@ def overview(project: Project, cloud: Cloud, student: str, report: Report) -> di
         return told
     cloud.prepare(report)
     state = read(project, cloud, student)
-    names = names_of(student, state, stack_config(project, student, {}, ()).of(project.name))
+    names = names_of(student, state, current_config(project, cloud, student).of(project.name))
     report.now("asking the cloud")
     told["resources"] = leftovers(cloud.arm(), names)
     if state is None:

@@ -14,7 +14,8 @@ from lab.engine import Engine
 from lab.errors import LabError
 from lab.lifecycle import prepare_stack
 from lab.locks import held
-from lab.project import Project, ensure_writable, stack_config, validate
+from lab.overrides import current_config
+from lab.project import Project, ensure_writable, validate
 from lab.report import Report
 
 
@@ -23,7 +24,7 @@ def exports(project: Project, cloud: Cloud, student: str, report: Report) -> dic
     if cloud.backend() is None:
         raise LabError("env", "on Azure plain pulumi needs nothing from the lab", "Run pulumi up in the checkout.")
     engine = Engine(project, cloud, student)
-    config = stack_config(project, student, {}, ())
+    config = current_config(project, cloud, student)
     validate(project, config)
     ensure_writable(project.state)
     with held(engine.lock, "lab env", report):
