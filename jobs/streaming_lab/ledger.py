@@ -30,7 +30,10 @@ class CannotMeasure(Exception):
 
 @dataclass
 class Ledger:
-    """One exercise's numbers, in rows, and what is wrong with them."""
+    """One exercise's numbers, in rows, and what is wrong with them.
+
+    `whole` says that the hub still held all that was sent when the ledger was measured.
+    """
 
     name: str
     sent: int = 0
@@ -39,7 +42,9 @@ class Ledger:
     duplicates: int = 0
     late: int = 0
     open: int = 0
+    whole: bool = False
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def remainder(self) -> int:
@@ -49,8 +54,8 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """The machine-readable form."""
         values = asdict(self)
-        problems = values.pop("problems")
-        return {**values, "remainder": self.remainder, "problems": problems}
+        texts = {name: values.pop(name) for name in ("problems", "notes")}
+        return {**values, "remainder": self.remainder, **texts}
 
     def problem(self, sentence: str) -> None:
         """Note a problem; its sentence starts with the exercise."""

@@ -50,8 +50,9 @@ def read(spark: SparkSession, path: str) -> Checkpoint:
     texts = _texts(spark, path)
     offsets = {int(name): text.splitlines() for (folder, name), text in texts.items() if folder == "offsets"}
     committed = sorted(int(name) for folder, name in texts if folder == "commits")
-    if committed and committed[0] != 0:
-        raise ValueError(f"checkpoint {path} starts at batch {committed[0]}: Spark has removed the batches before it")
+    gone = sorted(set(range(max(committed, default=-1) + 1)) - (set(committed) & offsets.keys()))
+    if gone:
+        raise ValueError(f"checkpoint {path} lacks batch {gone[0]}, so its rows cannot be told from later ones")
     watermarks = tuple(int(json.loads(offsets[batch][1])["batchWatermarkMs"]) for batch in committed)
     ends = [{} if offsets[batch][2] == "-" else json.loads(offsets[batch][2]) for batch in committed]
     if any("logOffset" in end for end in ends):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -31,6 +32,7 @@ def main() -> None:
     if manifest is None:
         raise SystemExit(f"verify: there is no manifest in {layout.inputs}: run the exercises first")
 
+    before = _saved(spark, layout, manifest)
     ledgers = []
     for name in arguments.exercises:
         if name == "concepts":
@@ -39,8 +41,9 @@ def main() -> None:
             ledgers.append(measure.windows_ledger(spark, layout, manifest))
         else:
             listen = from_secret(arguments.scope, "event-hubs-listen")
-            ledgers.append(measure.event_hubs_ledger(spark, layout, manifest, listen, arguments.consumer_group))
-    save(spark, layout, manifest, ledgers)
+            group, earlier = arguments.consumer_group, before.get(name)
+            ledgers.append(measure.event_hubs_ledger(spark, layout, manifest, listen, group, earlier=earlier))
+    save(spark, layout, manifest, before, ledgers)
     report(ledgers)
 
 
@@ -64,18 +67,26 @@ def text(ledgers: list[Ledger]) -> str:
         "  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
-    return "\n".join([*lines, *(problem for ledger in ledgers for problem in ledger.problems)])
+    return "\n".join([*lines, *(said for ledger in ledgers for said in (*ledger.notes, *ledger.problems))])
 
 
-def save(spark: SparkSession, layout: Layout, manifest: Manifest, ledgers: list[Ledger]) -> None:
-    """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger of the same data."""
-    before = files.read_json(spark, layout.ledger) or {}
-    kept = before.get("exercises", []) if before.get("manifest") == manifest.id else []
-    entries = {entry["name"]: entry for entry in [*kept, *(ledger.as_dict() for ledger in ledgers)]}
+def save(
+    spark: SparkSession, layout: Layout, manifest: Manifest, before: dict[str, Any], ledgers: list[Ledger]
+) -> None:
+    """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger from before."""
+    entries = before | {ledger.name: ledger.as_dict() for ledger in ledgers}
     exercises = [entries[name] for name in EXERCISES if name in entries]
     ok = not any(entry["problems"] for entry in exercises)
     files.make_folder(spark, layout.ledgers)
     files.write_json(spark, layout.ledger, {"manifest": manifest.id, "ok": ok, "exercises": exercises})
+
+
+def _saved(spark: SparkSession, layout: Layout, manifest: Manifest) -> dict[str, Any]:
+    """The exercises of the saved ledger by name; empty when it is of other data."""
+    saved = files.read_json(spark, layout.ledger)
+    if saved is None or saved["manifest"] != manifest.id:
+        return {}
+    return {entry["name"]: entry for entry in saved["exercises"]}
 
 
 def _exercises(names: str) -> list[str]:

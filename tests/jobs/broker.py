@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -87,6 +87,12 @@ class Broker:
             for future in futures.values():
                 future.result(timeout=30)
         return Hub(name, *(self._connection(name, rule, keys[rule]) for rule in ("send", "listen")))
+
+    def forget(self, hub: str, partitions: int = 2) -> None:
+        """Delete all events of a topic, as its retention would."""
+        everything = [TopicPartition(hub, partition, OFFSET_END) for partition in range(partitions)]
+        for future in self._admin.delete_records(everything).values():
+            future.result(timeout=30)
 
     def _connection(self, hub: str, rule: str, key: str) -> str:
         return (

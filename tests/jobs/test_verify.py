@@ -6,10 +6,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from streaming_lab import concepts, event_hubs, generate, publish, show, verify, windows
+from streaming_lab.connection import read_options
 from streaming_lab.layout import Layout
 from streaming_lab.runtime import run_queries
 
 pytest_plugins = ["tests.jobs.broker"]
+
+
+RATE = 500  # events a second
 
 
 class Lab:
@@ -28,7 +32,7 @@ class Lab:
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
         settings = windows.use_settings(spark, layout, windows.Settings())
         run_queries(spark, "windows", layout, windows.queries(spark, layout, settings, continuous=False))
-        publish.publish(spark, layout, self.hub.send, 100_000)
+        publish.publish(spark, layout, self.hub.send, RATE)
         hub = event_hubs.own_run(event_hubs.read_hub(spark, self.hub.listen, "lab", 500), self.manifest.id)
         run_queries(spark, "event_hubs", layout, event_hubs.starters(event_hubs.parsed(hub), layout))
 
@@ -97,6 +101,15 @@ def test_every_exercise_balances_to_zero_with_rows_in_every_term(lab, run_verify
     assert stored["exercises"] == verdict["exercises"]
 
 
+def test_publish_keeps_to_its_rate(lab, spark):
+    hub = spark.read.format("kafka").options(**read_options(lab.hub.listen, "lab")).load()
+    sent = hub.selectExpr(
+        "count(*) AS events", "max(unix_millis(timestamp)) - min(unix_millis(timestamp)) AS ms"
+    ).first()
+    # The first file goes out at once, and the second may follow at once, on the trigger's own beat.
+    assert sent.ms / 1000 >= sent.events * 4 / 6 / RATE
+
+
 CHANGES = [
     {
         "concepts": ("activity", "DELETE FROM {table} WHERE User_ID = 17", "the remainder is 1: 1 of 6,000 rows"),
@@ -141,24 +154,38 @@ def test_changed_tables_are_named_with_their_difference(lab, run_verify, changes
         assert any(said in problem for problem in exercise["problems"]), exercise["problems"]
 
 
-def test_a_missing_input_file_is_named(lab, run_verify):
-    file = sorted((lab.folder / "exercises/input/events").glob("part-*"))[3]
+@contextmanager
+def without(lab, path, which=0):
+    """One file less, its number or its name given; when the block ends it is back."""
+    files = {file.name: file for file in sorted((lab.folder / "exercises" / path).glob("[0-9p]*"))}
+    file = files[which] if isinstance(which, str) else list(files.values())[which]
     aside = file.rename(lab.folder / file.name)
     try:
-        verdict, _ = run_verify(lab, "windows")
+        yield file.name
     finally:
         aside.rename(file)
-    assert "has 5 of 6 files and 5,000 of 6,000 records; gone: " + file.name in verdict["exercises"][0]["problems"][0]
+
+
+def test_missing_input_files_are_named(lab, run_verify):
+    with without(lab, "input/events", 3) as event_file, without(lab, "input/hub_events", 2) as hub_file:
+        verdict, _ = run_verify(lab, "windows,event_hubs")
+    events, hub_events = (exercise["problems"][0] for exercise in verdict["exercises"])
+    assert f"has 5 of 6 files and 5,000 of 6,000 records; gone: {event_file}" in events
+    assert f"has 5 of 6 files and 1,666 of 2,000 records; gone: {hub_file}" in hub_events
+
+
+def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
+    with without(lab, "checkpoints/stream_1p/commits", 2):
+        verdict, _ = run_verify(lab, "concepts")
+    assert "checkpoint" in verdict["exercises"][0]["problems"][0]
+    assert "lacks batch 2" in verdict["exercises"][0]["problems"][0]
 
 
 def test_a_missing_data_file_of_a_table_is_a_sentence(lab, run_verify):
-    file = next((lab.folder / "exercises/tables/hub_events").glob("part-*"))
-    aside = file.rename(lab.folder / file.name)
-    try:
+    data_files = lab.spark.read.format("delta").load(lab.layout.table("hub_events")).inputFiles()
+    with without(lab, "tables/hub_events", data_files[0].rsplit("/", 1)[-1]):
         verdict, failure = run_verify(lab, "event_hubs")
-    finally:
-        aside.rename(file)
-    assert any("table hub_events" in problem for problem in verdict["exercises"][0]["problems"])
+    assert any("table hub_events cannot be read" in problem for problem in verdict["exercises"][0]["problems"])
     assert "\n" not in failure
 
 
@@ -177,6 +204,19 @@ def test_exercises_that_have_not_been_run_are_said_so(lab, run_verify, spark):
     for exercise in verdict["exercises"]:
         assert any("has not been run" in problem for problem in exercise["problems"])
         assert exercise["stored"] == 0
+
+
+def test_a_hub_whose_retention_is_over_leaves_a_ledger_that_still_balances(lab, run_verify, broker):
+    before, _ = run_verify(lab, "event_hubs")
+    broker.forget(lab.hub.name)
+    after, failure = run_verify(lab, "event_hubs")
+    assert (after["ok"], failure) == (True, "")
+    assert "retention is over" in after["exercises"][0].pop("notes")[0]
+    before["exercises"][0].pop("notes")
+    assert after == before
+    with lab.changed("hub_events", "DELETE FROM {table} WHERE Index = 17"):
+        _, failure = run_verify(lab, "event_hubs")
+    assert "event_hubs: the remainder is 1" in failure
 
 
 @pytest.mark.parametrize(
