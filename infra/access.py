@@ -58,8 +58,11 @@ class Access(pulumi.ComponentResource):
             )
             self.person = student.user_name
         else:
+            # Without the dependency, a preview before the workspace exists would get an empty answer for a known one.
             me = databricks.get_current_user_output(
-                opts=pulumi.InvokeOutputOptions(parent=self, provider=workspace.provider)
+                opts=pulumi.InvokeOutputOptions(
+                    parent=self, provider=workspace.provider, depends_on=[workspace.resource]
+                )
             )
             self.person = me.user_name
         self.metastore_objects = self._identity(args) if config.storage_access == "identity" else {}

@@ -23,10 +23,6 @@ class EventHubsArgs(TypedDict):
 class EventHubs(pulumi.ComponentResource):
     """One hub with its own consumer group, a Send-only key and a Listen-only key."""
 
-    namespace: pulumi.Output[str]
-    """Name of the namespace."""
-    hub: pulumi.Output[str]
-    """Name of the hub."""
     consumer_group: pulumi.Output[str]
     """Name of the lab's consumer group."""
     send: pulumi.Output[str]
@@ -89,7 +85,5 @@ class EventHubs(pulumi.ComponentResource):
 
         self.send = key(eventhub.AccessRights.SEND)
         self.listen = key(eventhub.AccessRights.LISTEN)
-        self.namespace = namespace.name
-        self.hub = hub.name
         self.consumer_group = consumer_group.name
-        self.register_outputs({"namespace": self.namespace, "hub": self.hub, "consumerGroup": self.consumer_group})
+        self.register_outputs({"namespace": namespace.name, "hub": hub.name, "consumerGroup": self.consumer_group})

@@ -204,6 +204,24 @@ def test_the_budget_s_start_never_changes_by_itself(
     assert by_config.replace_on_changes == ("timePeriod.startDate",)
 
 
+def test_the_outputs_name_what_is_registered(by_identity: Any) -> None:
+    registered = {
+        "resourceGroup": by_identity.one("ResourceGroup").inputs["resourceGroupName"],
+        "namespace": by_identity.one("Namespace").inputs["namespaceName"],
+        "hub": by_identity.one("EventHub").inputs["eventHubName"],
+        "consumerGroup": by_identity.one("ConsumerGroup").inputs["consumerGroupName"],
+        "storageAccount": by_identity.one("StorageAccount").inputs["accountName"],
+        "container": by_identity.one("BlobContainer").inputs["containerName"],
+        "workspaceName": by_identity.one("Workspace").inputs["workspaceName"],
+        "secretScope": by_identity.one("SecretScope").inputs["name"],
+        "storageCredential": by_identity.one("StorageCredential").inputs["name"],
+        "externalLocation": by_identity.one("ExternalLocation").inputs["name"],
+        "home": by_identity.one("Directory", "home").inputs["path"],
+        "control": by_identity.one("Directory", "control").inputs["path"],
+    }
+    assert {key: by_identity.outputs[key] for key in registered} == registered
+
+
 def test_the_outputs_are_those_that_the_command_reads(by_identity: Any, by_key: Any) -> None:
     everywhere = {
         *("student", "seed", "location", "subscriptionId", "resourceGroup", "managedResourceGroup", "namespace", "hub"),
@@ -221,8 +239,8 @@ def test_a_first_preview_needs_nothing_that_only_the_cloud_knows(
 ) -> None:
     recording = azure_mocks.run_program(small_checkout, settings, preview=True)
     assert {one.key for one in recording.requests} == {one.key for one in by_identity.requests}
-    account = recording.one("StorageAccount").inputs["accountName"]
-    assert account == by_identity.one("StorageAccount").inputs["accountName"]
+    for key in ("resourceGroup", "namespace", "hub", "storageAccount", "root", "workspaceName", "secretScope"):
+        assert recording.outputs[key] == by_identity.outputs[key]
 
 
 @pytest.mark.parametrize(
