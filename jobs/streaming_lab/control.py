@@ -66,9 +66,11 @@ class ControlFolder:
 
     def _workspace(self) -> WorkspaceClient:
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.config import Config
 
         if self._client is None:
-            self._client = WorkspaceClient()
+            # Not the SDK's 5 minutes: a report that is late by more than a few others is of no use.
+            self._client = WorkspaceClient(config=Config(http_timeout_seconds=10, retry_timeout_seconds=10))
         return self._client
 
     def _warn(self, error: Exception) -> None:

@@ -68,20 +68,24 @@ def run_queries(
 
 def _watch(queries: list[StreamingQuery], reporter: _Reporter, until: Callable[[], bool] | None) -> set[str]:
     """Wait until no query is active; the names of those that were stopped on request."""
-    stopped: set[str] = set()
+    requested: set[str] = set()
+    stopped: list[StreamingQuery] = []
     batches: dict[str, int] = {}
-    while active := [query for query in queries if query.isActive]:
+    while True:
+        active = [query for query in queries if query.isActive]
+        # A query that was stopped here may say that it was interrupted: that is no failure.
+        _raise_failure([query for query in queries if query not in stopped])
+        if not active:
+            return requested
         finished = until is not None and until()
         for query in active:
             if finished or query.name in reporter.requested:
                 batch = batches.setdefault(query.name, _batch(query))
                 if not query.status["isTriggerActive"] or _batch(query) > batch:
+                    stopped.append(query)
                     query.stop()
-                    stopped |= reporter.requested & {query.name}
-        _raise_failure(queries)
+                    requested |= reporter.requested & {query.name}
         time.sleep(LOOK_EVERY)
-    _raise_failure(queries)
-    return stopped
 
 
 def _batch(query: StreamingQuery) -> int:
@@ -98,9 +102,9 @@ def _raise_failure(queries: Sequence[StreamingQuery]) -> None:
 
 
 def _reason(message: str) -> str:
-    """The sentence of a streaming failure that says why; Spark puts it after a heading, before plans and traces."""
-    lines = [text.strip() for text in message.splitlines() if text.strip()]
-    return lines[0] if lines else "Spark gave no reason"
+    """The sentence of a streaming failure that says why: Spark puts it on the first line, after the query's ids."""
+    first_line = message.strip().partition("\n")[0]
+    return first_line.rpartition("terminated with exception: ")[2]
 
 
 class _Reporter(threading.Thread):

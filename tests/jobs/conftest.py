@@ -31,6 +31,8 @@ def spark_conf(storage: Path) -> dict[str, str]:
         "spark.jars": ",".join(str(jar) for jar in sorted(toolchain.jars("spark").glob("*.jar"))),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Hadoop asks a process of its own for each file's permissions when Spark asks where its blocks are.
+        "spark.sql.sources.ignoreDataLocality": "true",
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.streaming.checkpointFileManagerClass": checkpoint_manager,
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
