@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streaming_lab import replay
+from streaming_lab.layout import Layout
 from streaming_lab.manifest import Source
 from streaming_lab.replay import Checkpoint
 
@@ -92,14 +93,12 @@ def table(spark: SparkSession, path: str) -> DataFrame:
         raise CannotMeasure(f"table {path.rsplit('/', 1)[-1]} does not exist: the exercise has not been run") from None
 
 
-def checkpoint(spark: SparkSession, path: str) -> Checkpoint:
-    """The checkpoint of a query of the exercise."""
+def checkpoints(spark: SparkSession, layout: Layout, *queries: str) -> list[Checkpoint]:
+    """The checkpoints of queries of the exercise."""
     try:
-        return replay.read(spark, path)
-    except replay.NotRun:
-        raise CannotMeasure(
-            f"query {path.rsplit('/', 1)[-1]} has no checkpoint: the exercise has not been run"
-        ) from None
+        return replay.read(spark, *(layout.checkpoint(query) for query in queries))
+    except replay.NotRun as error:
+        raise CannotMeasure(f"there is no checkpoint {error}: the exercise has not been run") from None
 
 
 def count(rows: DataFrame) -> int:
@@ -131,18 +130,18 @@ def compare(expected: DataFrame, stored: DataFrame) -> Comparison:
     return Comparison(*sums.collect()[0])
 
 
-def check_input(ledger: Ledger, spark: SparkSession, folder: str, source: Source, read: Checkpoint) -> None:
-    """Whether the input is what the manifest says, and whether the query with this checkpoint has read all of it."""
+def check_input(ledger: Ledger, spark: SparkSession, folder: str, source: Source, read: list[Checkpoint]) -> None:
+    """Whether the input is what the manifest says, and whether the queries of these checkpoints have read it all."""
     lines = spark.read.text(folder).groupBy("_metadata.file_name").count().collect()
     records = {row["file_name"]: row["count"] for row in lines}
     found = sum(records.values())
     if (found, len(records)) != (source.records, source.files):
-        gone = sorted(read.files.keys() - records.keys())
+        gone = sorted(set().union(*(query.files for query in read)) - records.keys())
         ledger.problem(
             f"{folder} has {len(records)} of {source.files} files and {found:,} of {source.records:,} records"
             + (f"; gone: {', '.join(some(gone))}" if gone else "")
         )
-    ledger.unread(sum(number for name, number in records.items() if name not in read.files))
+    ledger.unread(sum(number for name, number in records.items() if not all(name in query.files for query in read)))
 
 
 def some(differences: list[str]) -> list[str]:

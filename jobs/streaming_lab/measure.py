@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 from streaming_lab import concepts, event_hubs, replay, windows
 from streaming_lab.connection import read_options
 from streaming_lab.layout import Layout
-from streaming_lab.ledger import Ledger, check_input, checkpoint, compare, count, some, table
+from streaming_lab.ledger import Ledger, check_input, checkpoints, compare, count, some, table
 from streaming_lab.manifest import Manifest
-from streaming_lab.replay import BATCH, LATE_UNTIL
+from streaming_lab.replay import BATCH, LATE_UNTIL, Checkpoint
 from streaming_lab.schemas import ACTIVITY, EVENT
 
 Counts = dict[tuple[int, int, str], int]
@@ -23,8 +23,9 @@ def concepts_ledger(spark: SparkSession, layout: Layout, manifest: Manifest) -> 
     source = manifest.sources["activity"]
     ledger = Ledger("concepts", sent=source.records)
     folder = layout.input("activity")
-    with ledger.measuring(f"the checkpoint of stream_1p or {folder}"):
-        check_input(ledger, spark, folder, source, checkpoint(spark, layout.checkpoint("stream_1p")))
+    with ledger.measuring(f"{folder}, or the checkpoints"):
+        read = checkpoints(spark, layout, "stream_1p", "stream_1p_quarantine")
+        check_input(ledger, spark, folder, source, read)
     with ledger.measuring("table activity"):
         expected = concepts.transform(spark.read.schema(ACTIVITY).json(folder))
         ledger.stored = _stored(ledger, expected, table(spark, layout.table("activity")), "activity")
@@ -45,14 +46,16 @@ def windows_ledger(spark: SparkSession, layout: Layout, manifest: Manifest) -> L
     with ledger.measuring("table windows_quarantine"):
         ledger.quarantined = count(table(spark, layout.table("windows_quarantine")))
     folder = layout.input("events")
-    with ledger.measuring(f"the checkpoint of windows_tumbling or {folder}"):
-        check_input(ledger, spark, folder, source, checkpoint(spark, layout.checkpoint("windows_tumbling")))
-    with ledger.measuring("windows_tumbling"):
-        tumbling = F.window("time", settings.size)
-        ledger.stored, ledger.open, ledger.late = _windows(ledger, spark, layout, "windows_tumbling", tumbling)
-    with ledger.measuring("windows_sliding"):
-        sliding = F.window("time", settings.size, settings.slide)
-        _windows(ledger, spark, layout, "windows_sliding", sliding)
+    with ledger.measuring(f"{folder}, or the checkpoints"):
+        read = checkpoints(spark, layout, "windows_tumbling", "windows_sliding", "windows_quarantine")
+        check_input(ledger, spark, folder, source, read)
+        with ledger.measuring("windows_tumbling"):
+            window = F.window("time", settings.size)
+            found = _windows(ledger, spark, layout, window, read[0])
+            ledger.stored, ledger.open, ledger.late = found
+        with ledger.measuring("windows_sliding"):
+            window = F.window("time", settings.size, settings.slide)
+            _windows(ledger, spark, layout, window, read[1])
     return ledger.close()
 
 
@@ -75,8 +78,8 @@ def event_hubs_ledger(
     with ledger.measuring("table hub_events_quarantine"):
         ledger.quarantined = count(table(spark, layout.table("hub_events_quarantine")))
     folder = layout.input("hub_events")
-    with ledger.measuring(f"the checkpoint of publish or {folder}"):
-        check_input(ledger, spark, folder, source, checkpoint(spark, layout.checkpoint("publish")))
+    with ledger.measuring(f"{folder}, or the checkpoint of publish"):
+        check_input(ledger, spark, folder, source, checkpoints(spark, layout, "publish"))
     hub = spark.read.format("kafka").options(**read_options(connection_string, consumer_group)).load()
     parsed = event_hubs.parsed(event_hubs.own_run(hub, manifest.id)).cache()
     with ledger.measuring("the hub"):
@@ -102,15 +105,18 @@ def event_hubs_ledger(
 
 
 def _replay_hub(ledger: Ledger, spark: SparkSession, layout: Layout, parsed: DataFrame) -> None:
-    with ledger.measuring("the checkpoint of event_hubs"):
-        read = checkpoint(spark, layout.checkpoint("event_hubs"))
-        ledger.unread(replay.by_offset(parsed, read).where(F.col(BATCH).isNull()).count())
+    with ledger.measuring("the checkpoints of event_hubs"):
+        read, aside = checkpoints(spark, layout, "event_hubs", "event_hubs_quarantine")
+        unread = replay.batch_of_offset(read).isNull() | replay.batch_of_offset(aside).isNull()
+        ledger.unread(parsed.where(unread).count())
         rows = replay.by_offset(event_hubs.flat(parsed), read)
-        in_time = rows.where(F.col("Arrival_Time") > F.col(LATE_UNTIL))
-        ledger.late = rows.where(F.col("Arrival_Time") <= F.col(LATE_UNTIL)).count()
+        late, in_time = F.col("Arrival_Time") <= F.col(LATE_UNTIL), F.col("Arrival_Time") > F.col(LATE_UNTIL)
+        found = rows.agg(F.count_if(late).alias("late"), F.count_if(in_time).alias("in_time")).collect()[0]
+        ledger.late = found["late"]
         # Every copy of an id has the same body, but any of them may be the one that was stored.
-        once = in_time.dropDuplicates(["id"]).drop("enqueued_time", "partition", "offset", BATCH, LATE_UNTIL)
-        ledger.duplicates = in_time.count() - once.count()
+        once = rows.where(in_time).dropDuplicates(["id"])
+        once = once.drop("enqueued_time", "partition", "offset", BATCH, LATE_UNTIL)
+        ledger.duplicates = found["in_time"] - once.count()
         with ledger.measuring("table hub_events"):
             ledger.stored = _stored(ledger, once, table(spark, layout.table("hub_events")), "hub_events")
 
@@ -123,10 +129,12 @@ def _stored(ledger: Ledger, expected: DataFrame, stored: DataFrame, name: str) -
     return found.stored
 
 
-def _windows(ledger: Ledger, spark: SparkSession, layout: Layout, name: str, window: Column) -> tuple[int, int, int]:
+def _windows(
+    ledger: Ledger, spark: SparkSession, layout: Layout, window: Column, read: Checkpoint
+) -> tuple[int, int, int]:
     """Compare a window table, and what is open in its query's state, with a batch; the rows stored, open and late."""
+    name = read.path.rsplit("/", 1)[-1]
     stored = _counts(table(spark, layout.table(name)).select(*_key("start", "end"), "count"))
-    read = checkpoint(spark, layout.checkpoint(name))
     events = spark.read.schema(EVENT).json(layout.input("events")).withColumn("file", F.col("_metadata.file_name"))
     rows = replay.by_file(windows.valid(events), read, "file").where(F.col(BATCH).isNotNull())
     late = F.col("window.end") <= F.col(LATE_UNTIL)

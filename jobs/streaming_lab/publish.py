@@ -112,7 +112,7 @@ def _header(name: str, value: Column) -> Column:
 def _sent_before(spark: SparkSession, layout: Layout) -> set[str]:
     """The input files that earlier tries have sent."""
     try:
-        return set(replay.read(spark, layout.checkpoint(QUERY)).files)
+        return set(replay.read(spark, layout.checkpoint(QUERY))[0].files)
     except replay.NotRun:
         return set()
 

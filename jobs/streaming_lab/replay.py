@@ -10,7 +10,7 @@ the end of its window, is not after it. Tried on Spark 4.1 with windows and with
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ LATE_UNTIL = "replay_late_until"
 
 
 class NotRun(Exception):
-    """The query has left no checkpoint: it was never started."""
+    """A query has left no checkpoint, for it was never started; the message is the path that is not there."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ class Checkpoint:
         return self.watermarks[-1] if self.watermarks else 0
 
 
-def read(spark: SparkSession, path: str) -> Checkpoint:
-    """The checkpoint at a path; NotRun when there is none, ValueError when its first batches are gone."""
-    texts = _texts(spark, path)
+def read(spark: SparkSession, *paths: str) -> list[Checkpoint]:
+    """The checkpoints at the paths; NotRun when one is not there, ValueError when one lacks batches."""
+    texts = _texts(spark, paths)
+    return [_checkpoint(path, texts[path]) for path in paths]
+
+
+def _checkpoint(path: str, texts: dict[tuple[str, str], str]) -> Checkpoint:
     offsets = {int(name): text.splitlines() for (folder, name), text in texts.items() if folder == "offsets"}
     committed = sorted(int(name) for folder, name in texts if folder == "commits")
     gone = sorted(set(range(max(committed, default=-1) + 1)) - (set(committed) & offsets.keys()))
@@ -72,13 +76,18 @@ def by_file(rows: DataFrame, checkpoint: Checkpoint, file_name: str) -> DataFram
 
 def by_offset(rows: DataFrame, checkpoint: Checkpoint) -> DataFrame:
     """The same for rows of a hub, which have a `partition` and an `offset`."""
+    return _with_late_until(rows.withColumn(BATCH, batch_of_offset(checkpoint)), checkpoint)
+
+
+def batch_of_offset(checkpoint: Checkpoint) -> Column:
+    """The batch that read the row at `partition` and `offset`; null if none did."""
     batch = F.lit(None).cast("int")
     for partition, ends in checkpoint.ends.items():
         # The batch of an offset is the number of batches that ended at or before it.
         before = F.size(F.filter(_array(ends), lambda end: end <= F.col("offset")))
         taken = F.when(F.col("offset") < ends[-1], before)
         batch = F.when(F.col("partition") == partition, taken).otherwise(batch)
-    return _with_late_until(rows.withColumn(BATCH, batch), checkpoint)
+    return batch
 
 
 def _with_late_until(rows: DataFrame, checkpoint: Checkpoint) -> DataFrame:
@@ -105,14 +114,19 @@ def _ends(ends: list[dict[str, int]]) -> dict[int, tuple[int, ...]]:
     return {int(partition): tuple(int(end.get(partition, 0)) for end in ends) for partition in partitions}
 
 
-def _texts(spark: SparkSession, path: str) -> dict[tuple[str, str], str]:
-    """The checkpoint's own small files, by folder and name, read in one Spark job so that any storage does."""
-    folders = [f"{path}/{name}" for name in ("offsets", "commits", "sources/0")]
+def _texts(spark: SparkSession, paths: Sequence[str]) -> dict[str, dict[tuple[str, str], str]]:
+    """The checkpoints' small files, by path, then by folder and name; read in one Spark job, so any storage does."""
+    folders = [f"{path}/{folder}" for path in paths for folder in ("offsets", "commits", "sources/0")]
     try:
         frame = spark.read.text(folders, wholetext=True)
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
-            raise NotRun(path) from None
+            raise NotRun(str((error.getMessageParameters() or {}).get("path", paths[0]))) from None
         raise
-    rows = frame.select(F.split("_metadata.file_path", "/").alias("path"), "value").collect()
-    return {(row.path[-2], row.path[-1]): row.value for row in rows}
+    texts: dict[str, dict[tuple[str, str], str]] = {path: {} for path in paths}
+    for file, text in frame.select("_metadata.file_path", "value").collect():
+        # Query names are unique, and a file's path may be written in another way than the path that was asked for.
+        *_, query, folder, name = file.replace("/sources/0/", "/0/").split("/")
+        path = next(path for path in paths if path.rsplit("/", 1)[-1] == query)
+        texts[path][folder, name] = text
+    return texts

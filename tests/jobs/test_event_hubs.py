@@ -120,6 +120,6 @@ def test_each_id_is_stored_once_late_rows_are_dropped_and_the_replay_finds_both(
 
     raw = spark.read.format("kafka").options(**read_options(hub.listen, "lab")).load()
     rows = event_hubs.flat(event_hubs.parsed(event_hubs.own_run(raw, "run")))
-    rows = replay.by_offset(rows, replay.read(spark, layout.checkpoint("event_hubs")))
+    rows = replay.by_offset(rows, *replay.read(spark, layout.checkpoint("event_hubs")))
     late = rows.where(F.col("Arrival_Time") <= F.col(replay.LATE_UNTIL))
     assert sorted((row.id, row[replay.BATCH]) for row in late.collect()) == [("late", 3), ("late-by-the-edge", 3)]
