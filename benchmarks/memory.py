@@ -1,0 +1,71 @@
+"""The memory of all processes of a lab together, sampled while it works."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from pathlib import Path
+
+import psutil
+
+EVERY = 1.0
+"""Seconds between two samples."""
+
+
+class Sampler(threading.Thread):
+    """Samples a lab command, the background process of its state folder, and all that descends from them.
+
+    Pages that processes share (forks of one Python, the jars of two JVMs) count once: as PSS, Linux' proportional set
+    size. Where there is no PSS, RSS is added up, which counts them more than once.
+
+    peak: the most so far, in bytes; peak_rss: the same as a sum of RSS; largest: name and bytes of the processes then
+    """
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(daemon=True)
+        self.peak = self.peak_rss = 0
+        self.largest: list[tuple[str, int]] = []
+        self.measure = "PSS" if hasattr(psutil.Process().memory_full_info(), "pss") else "RSS"
+        self._state = state
+        self._command: int | None = None
+        self._ended = threading.Event()
+
+    def watch(self, command: int) -> None:
+        """Take the process of this id, a lab command, as a part of the lab."""
+        self._command = command
+
+    def __enter__(self) -> Sampler:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        """Sample until the end."""
+        while not self._ended.wait(EVERY):
+            sizes: list[tuple[str, int]] = []
+            rss = 0
+            for process in self._processes():
+                with contextlib.suppress(psutil.Error):
+                    info = process.memory_full_info()
+                    sizes.append((process.name(), getattr(info, "pss", info.rss)))
+                    rss += info.rss
+            total = sum(size for _, size in sizes)
+            self.peak_rss = max(self.peak_rss, rss)
+            if total > self.peak:
+                self.peak, self.largest = total, sorted(sizes, key=lambda each: -each[1])
+
+    def _processes(self) -> set[psutil.Process]:
+        roots = [self._command] if self._command else []
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            # The background process outlives the command that started it.
+            roots.append(json.loads((self._state / "endpoint.json").read_text())["pid"])
+        found: set[psutil.Process] = set()
+        for root in roots:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(root)
+                found |= {process, *process.children(recursive=True)}
+        return found

@@ -1,0 +1,110 @@
+"""A fresh Spark JVM for each measurement, started by the local cluster's own command with its own configuration."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pyspark import SparkContext
+from streaming_lab.session import session
+
+import toolchain
+from localcloud.cluster import ClusterSpec
+from localcloud.cluster.conf import java_command, write_conf
+from localcloud.cluster.gateway import connect
+from localcloud.settings import Settings
+
+AUTHORITY = "lab@benchmark.dfs.core.windows.net"
+ROOT_URL = f"abfss://{AUTHORITY}"
+
+# What the local cluster sets for its file systems; without them Spark and Hadoop do what they do by default.
+_FILE_SYSTEM_SETTINGS = ("spark.hadoop.fs.", "spark.sql.streaming.checkpointFileManagerClass")
+
+
+def settings(state: Path) -> Settings:
+    """The local cloud's settings as `lab up` makes them."""
+    jars = toolchain.jars
+    return Settings(state, toolchain.java(), jars("spark"), jars("kafka"), Path(sys.executable))
+
+
+def storage(state: Path) -> Path:
+    """The folder that `ROOT_URL` stands for."""
+    folder = state / "storage"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def in_fresh_jvm(state: Path, work: Callable[..., Any], *args: Any, default_file_systems: bool = False) -> Any:
+    """What `work(spark, *args)` returns, from a new Python process with a new JVM.
+
+    default_file_systems: without the local cluster's file system settings (and so without `ROOT_URL`)
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_work, state, default_file_systems, work, args).result()
+
+
+def _work(state: Path, default_file_systems: bool, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    with _jvm(state, default_file_systems) as (port, secret):
+        SparkContext(gateway=connect(port, secret))
+        return work(session(), *args)
+
+
+@contextmanager
+def _jvm(state: Path, default_file_systems: bool) -> Iterator[tuple[int, str]]:
+    """A JVM as the cluster's driver starts it; port and secret of its server."""
+    spec = ClusterSpec(
+        cluster_id="benchmark",
+        cores=os.cpu_count() or 1,
+        spark_conf={},
+        env={},
+        mounts={AUTHORITY: storage(state)},
+        work_dir=state / "cluster",
+        host="",
+        token="",
+    )
+    conf_dir = write_conf(spec)
+    if default_file_systems:
+        defaults = conf_dir / "spark-defaults.conf"
+        kept = [line for line in defaults.read_text().splitlines() if not line.startswith(_FILE_SYSTEM_SETTINGS)]
+        defaults.write_text("\n".join(kept) + "\n")
+    spark_home = Path(find_spec("pyspark").origin).parent
+    info = spec.work_dir / "gateway"
+    info.unlink(missing_ok=True)
+    env = os.environ | {
+        "SPARK_HOME": str(spark_home),
+        "SPARK_CONF_DIR": str(conf_dir),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_CONNECT_MODE": "0",
+        "MALLOC_ARENA_MAX": "2",
+        "_PYSPARK_DRIVER_CONN_INFO_PATH": str(info),
+    }
+    log_file = spec.work_dir / "driver.log"
+    with log_file.open("ab") as log:
+        command = java_command(settings(state), conf_dir, spark_home)
+        # The JVM ends when its stdin does, so also when this process is killed.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, cwd=spec.work_dir)
+    try:
+        while not info.exists():
+            if process.poll() is not None:
+                raise RuntimeError(f"Spark's JVM did not start: {log_file.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)
+        data = info.read_bytes()
+        port, length = struct.unpack_from("!ii", data)
+        yield port, data[8 : 8 + length].decode()
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
