@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from streaming_lab import files
 from streaming_lab.arguments import layout_of, task_parser
 from streaming_lab.layout import Layout
 from streaming_lab.runtime import run_queries, with_trigger
@@ -28,6 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     spark, layout = session(), layout_of(arguments)
 
+    files.require_input(spark, "concepts", layout.input("activity"))
     explain_streaming_frame(read_activity(spark, layout.input("activity")))
     ended = run_queries(
         spark,

@@ -14,6 +14,12 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(file_system.exists(hadoop_path))
 
 
+def require_input(spark: SparkSession, task: str, path: str) -> None:
+    """End the task with one sentence where its input folder is missing."""
+    if not exists(spark, path):
+        raise SystemExit(f"{task}: there is no input in {path}; run the task generate first")
+
+
 def delete(spark: SparkSession, path: str) -> None:
     """Delete a file, or a folder with all that is in it; nothing happens where there is none."""
     file_system, hadoop_path = _open(spark, path)

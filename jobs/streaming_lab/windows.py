@@ -49,12 +49,14 @@ def main() -> None:
         parser.error(f"argument --slide: {arguments.slide} is longer than the windows' size, {arguments.size}")
     spark, layout = session(), layout_of(arguments)
 
+    if layout.dataset != "live":
+        files.require_input(spark, "windows", layout.input("events"))
+
     # 3. A shuffle partition for each core; `session` says why.
     print(f"shuffle partitions: {spark.conf.get('spark.sql.shuffle.partitions')}")
     settings = use_settings(spark, layout, Settings(arguments.size, arguments.slide, arguments.watermark))
-    starters = queries(spark, layout, settings, continuous=arguments.continuous)
-    if layout.dataset == "live" and arguments.continuous:
-        starters = [live_input(spark, layout), *starters]
+    live = [live_input(spark, layout)] if layout.dataset == "live" and arguments.continuous else []
+    starters = [*live, *queries(spark, layout, settings, continuous=arguments.continuous)]
     ended = run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
     for query in ended:
         print(f"{query.name}: {dropped(query):,} groups of late rows dropped by the watermark")

@@ -21,6 +21,8 @@ def spark_conf(storage: Path) -> dict[str, str]:
     return {
         "spark.master": "local[2]",
         "spark.driver.memory": "1g",
+        # The tests' plans are many and small: the optimising compiler would take longer than it saves.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",

@@ -2,7 +2,9 @@
 
 import json
 
+import pytest
 from streaming_lab import concepts
+from streaming_lab.schemas import ACTIVITY
 
 SAMPLE = {
     "Recorded_At": "2026-01-05T10:00:00.005Z",
@@ -41,10 +43,9 @@ def test_rows_are_stored_with_user_id_and_malformed_ones_quarantined_with_their_
     ]
 
 
-def test_the_stored_columns_are_those_of_the_lab_and_times_keep_their_milliseconds(spark, root, write_input, run_task):
+def test_the_stored_columns_are_those_of_the_lab_and_times_keep_their_milliseconds(spark, root, write_input):
     write_input("activity", [[sample()]])
-    run_task(concepts)
-    stored = spark.read.format("delta").load(f"{root}/exercises/tables/activity")
+    stored = concepts.transform(spark.read.schema(ACTIVITY).json(f"{root}/exercises/input/activity"))
     assert stored.columns == ["Recorded_At", "Device", "User_ID", "Model", "User", "gt", "x", "y", "z"]
     assert stored.selectExpr("unix_millis(Recorded_At)").first()[0] == 1767607200005
 
@@ -71,3 +72,11 @@ def test_a_second_run_reads_only_what_is_new(write_input, rows_of, run_task):
     write_input("activity", [[sample(Index=1)], [sample(Index=2)]])
     run_task(concepts)
     assert rows_of("activity", "User_ID") == [(1,), (2,)]
+
+
+def test_a_task_without_input_says_what_to_run_first(root, run_task):
+    with pytest.raises(SystemExit) as end:
+        run_task(concepts)
+    assert (
+        str(end.value) == f"concepts: there is no input in {root}/exercises/input/activity; run the task generate first"
+    )

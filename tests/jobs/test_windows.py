@@ -150,3 +150,20 @@ def test_wrong_window_arguments_are_refused_in_one_sentence(run_task, argument, 
     with pytest.raises(SystemExit) as refusal:
         run_task(windows, argument)
     assert sentence in str(refusal.value)
+
+
+def test_the_live_lab_makes_the_events_that_it_counts(spark, root):
+    layout = Layout(root, "live")
+    live_input = windows.live_input(spark, layout)
+    starters = [live_input, *windows.queries(spark, layout, windows.Settings(), continuous=True)]
+    rows = {}
+
+    def events_are_counted():
+        rows.update(
+            {query.name: query.lastProgress["numInputRows"] for query in spark.streams.active if query.lastProgress}
+        )
+        return rows.get("windows_tumbling", 0) > 0
+
+    run_queries(spark, "windows", layout, starters, until=events_are_counted, continuous=True)
+    made = spark.read.schema(EVENT).json(layout.input("events"))
+    assert windows.valid(made).count() >= rows["windows_tumbling"] * 0.9
