@@ -110,7 +110,8 @@ class LocalCloud:
         backend.mkdir(parents=True, exist_ok=True)
         providers = self._endpoint_now()["providers"]
         return {
-            "PULUMI_BACKEND_URL": backend.as_uri(),
+            # Without the side files for metadata: a killed engine leaves them empty, and then reads no state any more.
+            "PULUMI_BACKEND_URL": f"{backend.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in providers.items()),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

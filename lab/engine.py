@@ -189,6 +189,8 @@ class Engine:
         there = len(state.own) if state else 0
         if command == "down":
             advice = f"Run lab down again. {there} resources are still there."
+        elif failure and "already exist" in failure.message:
+            advice = "If it is a remainder of this lab, lab down deletes it; then run lab up again."
         elif there == 0:
             advice = "Correct it, then run lab up again. Nothing was created."
         else:

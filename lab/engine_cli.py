@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Cli(PulumiCommand):
         # The base class would ask the CLI for its version (0.2 s); the toolchain has already refused older ones.
         self.command = str(pulumi)
         self.version = VersionInfo.parse(VERSION)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def interrupt(self) -> None:
         """Ask the CLI to stop after the operations under way; a second call stops it at once."""
@@ -47,39 +47,29 @@ class Cli(PulumiCommand):
         on_output: OnOutput | None = None,
         on_error: OnOutput | None = None,
     ) -> CommandResult:
-        """Run one command; raises the Automation API's error for its failure."""
+        """Run one command; raises the Automation API's error for its failure. Output is told at the end."""
         env = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         env["PATH"] = os.pathsep.join([str(Path(self.command).parent), env.get("PATH", "")])
-        with subprocess.Popen(
-            [self.command, "--non-interactive", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=env,
-            encoding="utf-8",
-            start_new_session=True,
-        ) as process:
-            self._process = process
-            texts: dict[str, list[str]] = {"out": [], "err": []}
-
-            def read(stream: object, name: str, callback: OnOutput | None) -> None:
-                for line in stream:  # type: ignore[attr-defined]
-                    texts[name].append(line.rstrip())
-                    if callback:
-                        callback(line.rstrip())
-
-            readers = [
-                threading.Thread(target=read, args=(process.stdout, "out", on_output)),
-                threading.Thread(target=read, args=(process.stderr, "err", on_error)),
-            ]
-            for reader in readers:
-                reader.start()
-            for reader in readers:
-                reader.join()
-            code = process.wait()
+        # Files, not pipes: when this process is killed, a write to a broken pipe would kill the CLI in the middle of
+        # its own writing. So it ends what is under way and leaves its state in order.
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            self._process = subprocess.Popen(
+                [self.command, "--non-interactive", *args],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+            )
+            code = self._process.wait()
             self._process = None
-        result = CommandResult("\n".join(texts["out"]), "\n".join(texts["err"]), code)
+            out.seek(0)
+            errors.seek(0)
+            result = CommandResult(out.read(), errors.read(), code)
+        for told, text in ((on_output, result.stdout), (on_error, result.stderr)):
+            if told:
+                told(text)
         if code:
             raise create_command_error(result)
         return result

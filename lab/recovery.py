@@ -7,10 +7,12 @@ deterministic, so the cloud can be asked.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.clouds import Cloud
+from lab.project import write_private
 from lab.report import Report
 from lab.state import State
 
@@ -37,7 +39,7 @@ ARM_IDS = {
     ),
     "azure-native:storage:StorageAccount": _STORAGE,
     "azure-native:storage:BlobContainer": f"{_STORAGE}/blobServices/default/containers/{{containerName}}",
-    "azure-native:storage:ManagementPolicy": f"{_STORAGE}/managementPolicies/{{managementPolicyName}}",
+    "azure-native:storage:ManagementPolicy": f"{_STORAGE}/managementPolicies/default",
     "azure-native:databricks:Workspace": f"{_DATABRICKS}/workspaces/{{workspaceName}}",
     "azure-native:databricks:AccessConnector": f"{_DATABRICKS}/accessConnectors/{{connectorName}}",
     "azure-native:authorization:RoleAssignment": (
@@ -109,15 +111,39 @@ def finish_interrupted(engine: Engine, cloud: Cloud, state: State, report: Repor
     if not creating:
         return
     report.now("finding what an interrupted run left behind")
-    found = []
+    _delete_half_made(cloud, state, creating)
     arm = cloud.arm()
+    known = {resource["urn"] for resource in state.resources}
+    adopted = []
     for resource in creating:
         identity = arm_id(resource["type"], resource.get("inputs") or {}, arm.subscription)
-        if identity and arm.exists(identity):
-            found += ["--import-pending-creates", resource["urn"], "--import-pending-creates", identity]
-    _delete_half_made(cloud, state, creating)
-    engine.command("refresh", "--yes", "--skip-preview", *found, "--clear-pending-creates")
-    report.line("resumed", f"an interrupted run; {len(found) // 4} of its {len(creating)} open creates had succeeded")
+        if identity and resource["urn"] not in known and arm.exists(identity):
+            adopted.append({**resource, "id": identity})
+    _rewrite(engine, adopted)
+    report.line("resumed", f"an interrupted run; {len(adopted)} of its {len(creating)} open creates had succeeded")
+
+
+def _rewrite(engine: Engine, adopted: list[dict[str, Any]]) -> None:
+    """Put the adopted resources into the record, drop the open creates, and have the provider fill in the outputs.
+
+    `refresh --import-pending-creates` would be the short way, but CLI 3.259 drops the creates without importing them.
+    """
+    exported = json.loads(engine.command("stack", "export"))
+    deployment = exported["deployment"]
+    # What was being created depends on nothing else that was: the end is the right place for all of them.
+    deployment["resources"] = [*deployment["resources"], *adopted]
+    deployment["pending_operations"] = [
+        one for one in deployment.get("pending_operations") or [] if one["type"] != "creating"
+    ]
+    file = engine.cloud.folder / f"{engine.student}.import.json"
+    write_private(file, json.dumps(exported))
+    try:
+        engine.command("stack", "import", "--file", str(file))
+    finally:
+        file.unlink()
+    if adopted:
+        targets = [word for resource in adopted for word in ("--target", resource["urn"])]
+        engine.command("refresh", "--yes", "--skip-preview", *targets)
 
 
 def _delete_half_made(cloud: Cloud, state: State, creating: list[dict[str, Any]]) -> None:
