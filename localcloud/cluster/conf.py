@@ -59,6 +59,8 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.databricks.delta.snapshotPartitions": "2",
+        # Asking where a file's blocks are makes Hadoop fork a process for each file, to read its permissions.
+        "spark.sql.sources.ignoreDataLocality": "true",
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.retainedJobs": "200",
         "spark.ui.retainedStages": "200",
