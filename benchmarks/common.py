@@ -41,7 +41,7 @@ FULL = Sizes(
     original_files=4,
     hub_events=300_000,
     live_rate=1_000,
-    live_warm_up=20,
+    live_warm_up=30,
     live_seconds=60,
     scale=1.0,
 )

@@ -87,7 +87,8 @@ def consume(hub: Endpoint, events: int) -> tuple[float, int]:
     consumer.assign([TopicPartition(HUB, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
     count = size = 0
     while count < events:
-        for message in consumer.consume(10_000, timeout=1):
+        # Never more than are left: it would wait for them.
+        for message in consumer.consume(min(10_000, events - count), timeout=1):
             if message.error():
                 raise RuntimeError(message.error().str())
             count += 1

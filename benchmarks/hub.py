@@ -34,7 +34,7 @@ class Endpoint:
             f"UseDevelopmentEmulator=true;EntityPath={HUB};SaslMechanism=SCRAM-SHA-256"
         )
 
-    def client(self, rule: str) -> dict[str, str]:
+    def client(self, rule: str) -> dict[str, str | int]:
         """Options of a confluent-kafka client with the rule's key."""
         return {
             "bootstrap.servers": f"127.0.0.1:{self.port}",
@@ -42,6 +42,8 @@ class Endpoint:
             "sasl.mechanism": "SCRAM-SHA-256",
             "sasl.username": f"{HUB}/{rule}",
             "sasl.password": self.keys[rule],
+            # It would tell of each try while the broker starts.
+            "log_level": 0,
         }
 
 
