@@ -6,13 +6,16 @@ hub ─▶ own run ─▶ body as text ─▶ from_json ─┬▶ flat ─▶ on
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StringType, StructField, StructType
 
+from streaming_lab import files
 from streaming_lab.arguments import layout_of, task_parser
 from streaming_lab.connection import from_secret, read_options
 from streaming_lab.layout import Layout
@@ -26,6 +29,10 @@ BODY = StructType([*HUB_EVENT.fields, StructField(CORRUPT, StringType())])
 
 # How long an id is remembered, and how late an event may be.
 WATERMARK = "10 minutes"
+
+# What a checkpoint keeps of a batch: where it ends, and that it is done.
+_LOGS = ("offsets", "commits")
+_SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
 
 # 9999-12-31: a time beyond it has no timestamp, and the conversion's error would end the query.
 _LAST_MILLISECOND = 253402300799999
@@ -60,18 +67,31 @@ def starters(
         "event_hubs": ("hub_events", once(flat(parsed_events))),
         "event_hubs_quarantine": ("hub_events_quarantine", malformed(parsed_events)),
     }
-    return [
-        partial(
-            with_trigger(
-                frame.writeStream.queryName(query)
-                .format("delta")
-                .option("checkpointLocation", layout.checkpoint(query)),
-                continuous=continuous,
-            ).start,
-            layout.table(table),
-        )
-        for query, (table, frame) in outputs.items()
-    ]
+
+    def starter(query: str, table: str, frame: DataFrame) -> Callable[[], StreamingQuery]:
+        writer = frame.writeStream.queryName(query).format("delta")
+        writer = with_trigger(writer.option("checkpointLocation", layout.checkpoint(query)), continuous=continuous)
+        start = partial(writer.start, layout.table(table))
+        return partial(_start, start, frame.sparkSession, layout.checkpoint(query))
+
+    return [starter(query, table, frame) for query, (table, frame) in outputs.items()]
+
+
+def _start(start: Callable[[], StreamingQuery], spark: SparkSession, checkpoint: str) -> StreamingQuery:
+    """Start a query, and once more where a bug of Spark 4.1 ends it.
+
+    A Kafka query that was killed inside a batch does that batch again when it starts, commits it, and then fails as it
+    reports its progress (SPARK-55271). From there it goes on as if nothing had been.
+    """
+    last = [max(map(int, filter(str.isdigit, files.names(spark, f"{checkpoint}/{log}"))), default=-1) for log in _LOGS]
+    query = start()
+    if last[0] > last[1]:
+        with suppress(StreamingQueryException):
+            while query.isActive and query.lastProgress is None:
+                query.awaitTermination(1)
+        if _SPARK_55271 in str(query.exception()):
+            return start()
+    return query
 
 
 def _run_of(spark: SparkSession, layout: Layout) -> tuple[str, int]:
