@@ -138,12 +138,15 @@ class LocalCloud:
     def workspace(self, outputs: Mapping[str, Any]) -> WorkspaceClient:
         """The local workspace with this URL."""
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.config import Config
 
         url = str(outputs["workspaceUrl"])
         host = (self._running() or {}).get("workspaces", {}).get(url)
         if host is None:
             raise LabError("workspace", f"{url} is not on the local cloud", "Run lab up, which makes it again.")
-        return WorkspaceClient(host=host, token=self._token(), auth_type="pat")
+        # On one machine, what does not answer within seconds is gone.
+        config = Config(host=host, token=self._token(), auth_type="pat", retry_timeout_seconds=10)
+        return WorkspaceClient(config=config)
 
     def keep_data(self, student: str, outputs: Mapping[str, Any]) -> Path:
         """Move the storage account's folder to `kept/<student>-<time>` in the state folder."""

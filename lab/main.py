@@ -375,6 +375,8 @@ def _unexpected(screen: Screen, error: Exception) -> int:
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         told = unwritable(error)
         screen.error(told.what, told.message, told.advice)
+    elif isinstance(error, TimeoutError) or type(error).__module__.startswith("requests."):
+        screen.error("workspace", "it does not answer", "Run lab up, which starts what is missing, then try again.")
     elif type(error).__module__.startswith("databricks.sdk"):
         screen.error("workspace", str(error).splitlines()[0], "Run lab status to see what there is, then try again.")
     else:
