@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from pathlib import Path
 
 import psutil
 
 EVERY = 1.0
 """Seconds between two samples."""
+
+YOUNG = 0.5
+"""Seconds; between fork and exec a new process shows its parent's memory as its own, and it would count twice."""
 
 
 class Sampler(threading.Thread):
@@ -50,6 +54,8 @@ class Sampler(threading.Thread):
             rss = 0
             for process in self._processes():
                 with contextlib.suppress(psutil.Error):
+                    if time.time() - process.create_time() < YOUNG:
+                        continue
                     info = process.memory_full_info()
                     sizes.append((process.name(), getattr(info, "pss", info.rss)))
                     rss += info.rss
