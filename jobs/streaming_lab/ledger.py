@@ -33,7 +33,7 @@ class CannotMeasure(Exception):
 class Ledger:
     """One exercise's numbers, in rows, and what is wrong with them.
 
-    `whole` says that the hub still held all that was sent when the ledger was measured.
+    `whole` says that the source still held all that was sent when the ledger was measured.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Ledger:
     duplicates: int = 0
     late: int = 0
     open: int = 0
-    whole: bool = False
+    whole: bool = True
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -136,6 +136,7 @@ def check_input(ledger: Ledger, spark: SparkSession, folder: str, source: Source
     records = {row["file_name"]: row["count"] for row in lines}
     found = sum(records.values())
     if (found, len(records)) != (source.records, source.files):
+        ledger.whole = False
         gone = sorted(set().union(*(query.files for query in read)) - records.keys())
         ledger.problem(
             f"{folder} has {len(records)} of {source.files} files and {found:,} of {source.records:,} records"

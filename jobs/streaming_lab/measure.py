@@ -74,7 +74,7 @@ def event_hubs_ledger(
     the `earlier` ledger of the same data, if there is one, and the tables are measured as ever.
     """
     source = manifest.sources["hub_events"]
-    ledger = Ledger("event_hubs", sent=source.records)
+    ledger = Ledger("event_hubs", sent=source.records, whole=False)
     with ledger.measuring("table hub_events_quarantine"):
         ledger.quarantined = count(table(spark, layout.table("hub_events_quarantine")))
     folder = layout.input("hub_events")
