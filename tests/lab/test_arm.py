@@ -41,7 +41,7 @@ def azure():
 
 
 def test_lists_are_read_page_by_page_with_the_token(azure):
-    more = f"{azure._http.base_url}subscriptions/s/resourcegroups?page=2"
+    more = f"{str(azure._http.base_url).rstrip('/')}/subscriptions/s/resourcegroups?page=2"
     azure.answers += [(200, {}, {"value": [{"name": "a"}], "nextLink": more}), (200, {}, {"value": [{"name": "b"}]})]
     assert [group["name"] for group in azure.groups()] == ["a", "b"]
     assert {token for _, _, token in azure.requests} == {"Bearer t"}

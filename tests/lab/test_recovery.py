@@ -1,6 +1,7 @@
 """After a killed engine: the cloud is asked about every create that was begun, and the record is put right."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,8 +37,7 @@ class FakeEngine:
     def command(self, *words):
         self.commands.append(words)
         if words[:2] == ("stack", "import"):
-            with open(words[3]) as file:
-                self.deployment = json.load(file)["deployment"]
+            self.deployment = json.loads(Path(words[3]).read_text())["deployment"]
         return json.dumps({"version": 3, "deployment": self.deployment})
 
 
