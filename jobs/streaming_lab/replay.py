@@ -70,7 +70,9 @@ def _checkpoint(path: str, texts: dict[tuple[str, str], str]) -> Checkpoint:
 def by_file(rows: DataFrame, checkpoint: Checkpoint, file_name: str) -> DataFrame:
     """The rows with their batch and the time up to which rows were late in it; both null if no batch read the file."""
     spark = rows.sparkSession
-    files = spark.createDataFrame(list(checkpoint.files.items()) or [("", -1)], f"{file_name} string, {BATCH} int")
+    # A literal: createDataFrame would start a Python worker to hand over a few names.
+    batches = F.from_json(F.lit(json.dumps(checkpoint.files)), "map<string, int>")
+    files = spark.range(1).select(F.explode(batches).alias(file_name, BATCH))
     return _with_late_until(rows.join(F.broadcast(files), file_name, "left"), checkpoint)
 
 

@@ -9,11 +9,6 @@ import pytest
 from databricks.sdk.service import jobs, workspace
 
 SENT = {"concepts": 60_000, "windows": 60_000, "event_hubs": 20_000}
-FIRST_GONE = "DELETE FROM {table} WHERE"
-ONE_MORE = (
-    "UPDATE {table} SET count = count + 1 "
-    "WHERE action = 'Open' AND start = (SELECT min(start) FROM {table} WHERE action = 'Open')"
-)
 TERMS = ("stored", "quarantined", "duplicates", "late", "open")
 
 
@@ -50,14 +45,18 @@ def sql(lab):
 
 @pytest.fixture
 def tampered(lab, sql):
-    """Change a table inside a `with` block; after it the table is as it was."""
+    """Change a table's first row inside a `with` block; after it the table is as it was."""
+
+    def told(query: str) -> str:
+        return sql(query).split("told=")[1].split("'")[0]
 
     @contextmanager
-    def change(table: str, statement: str):
+    def change(table: str, first: str, statement: str):
         name = f"delta.`{lab.outputs()['root']}/exercises/tables/{table}`"
-        before = sql(f"SELECT 'version=' || max(version) AS v FROM (DESCRIBE HISTORY {name})")
-        version = before.split("version=")[1].split("'")[0]
-        sql(statement.format(table=name))
+        version = told(f"SELECT 'told=' || max(version) AS told FROM (DESCRIBE HISTORY {name})")
+        # Delta takes no subquery in a DELETE's condition, so the value is read before.
+        value = told(f"SELECT 'told=' || min({first}) AS told FROM {name}")
+        sql(f"{statement.format(table=name)} WHERE {first} = '{value}'")
         try:
             yield
         finally:
@@ -93,21 +92,19 @@ def test_a_second_up_and_run_change_nothing(lab):
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "statement"),
+    ("name", "table", "first", "statement"),
     [
-        ("concepts", "activity", f"{FIRST_GONE} Creation_Time = (SELECT min(Creation_Time) FROM {{table}})"),
-        ("event_hubs", "hub_events", f"{FIRST_GONE} id = (SELECT min(id) FROM {{table}})"),
-        ("windows", "windows_tumbling", ONE_MORE),
-        ("windows", "windows_sliding", ONE_MORE),
+        ("concepts", "activity", "Recorded_At", "DELETE FROM {table}"),
+        ("event_hubs", "hub_events", "id", "DELETE FROM {table}"),
+        ("windows", "windows_tumbling", "start", "UPDATE {table} SET count = count + 1"),
+        ("windows", "windows_sliding", "start", "UPDATE {table} SET count = count + 1"),
     ],
 )
-def test_one_changed_row_is_found_and_named(lab, tampered, name, table, statement):
-    with tampered(table, statement):
-        errors = lab("verify", exits=1)
+def test_one_changed_row_is_found_and_named(lab, tampered, name, table, first, statement):
+    with tampered(table, first, statement):
         verdict = lab.json("verify", exits=1)
-    assert name in errors
     assert verdict["ok"] is False
-    broken = [row["name"] for row in verdict["exercises"] if row["remainder"] or row.get("problems")]
+    broken = [row["name"] for row in verdict["exercises"] if row["problems"]]
     assert broken == [name]
     assert lab.json("verify")["ok"] is True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +61,7 @@ def spark_settings(storage: Path) -> dict[str, str]:
 def spark(spark_settings: dict[str, str]) -> Iterator[SparkSession]:
     """One Spark for all tests of the jobs."""
     os.environ["JAVA_HOME"] = str(toolchain.java().parent.parent)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.appName("tests of the jobs")
     for key, value in spark_settings.items():
         builder = builder.config(key, value)
