@@ -16,25 +16,29 @@ class Names:
 
     groups: names of the resource groups, in lower case (Azure ignores case)
     tags: the tags that all of the student's resources carry
+    budgets: ids of the budgets, which stand outside every group and carry no tags
     """
 
     groups: frozenset[str]
     tags: Mapping[str, str]
+    budgets: frozenset[str] = frozenset()
 
 
 def names_of(student: str, state: State | None, config: Mapping[str, str]) -> Names:
     """The student's names, from the engine's record (complete or interrupted) and the configuration."""
-    groups = set()
+    groups, budgets = set(), set()
     for resource in _recorded(state):
         inputs = resource.get("inputs") or {}
         if resource["type"] == "azure-native:resources:ResourceGroup":
             groups.add(str(inputs.get("resourceGroupName", "")).lower())
         elif resource["type"] == "azure-native:databricks:Workspace":
             groups.add(str(inputs.get("managedResourceGroupId", "")).rpartition("/")[2].lower())
+        elif resource["type"] == "azure-native:consumption:Budget":
+            budgets.add(f"{inputs.get('scope')}/providers/Microsoft.Consumption/budgets/{inputs.get('budgetName')}")
     outputs = state.outputs if state else {}
     groups |= {str(outputs.get(key, "")).lower() for key in ("resourceGroup", "managedResourceGroup")}
     tags = {"student": student, **({"course": config["course"]} if config.get("course") else {})}
-    return Names(frozenset(groups - {""}), tags)
+    return Names(frozenset(groups - {""}), tags, frozenset(budgets))
 
 
 def delete_remaining(arm: Arm, names: Names) -> None:
@@ -48,10 +52,11 @@ def delete_remaining(arm: Arm, names: Names) -> None:
 
 
 def leftovers(arm: Arm, names: Names) -> list[str]:
-    """The ids of the groups and resources that are still there."""
+    """The ids of the groups, resources and budgets that are still there."""
     groups = [group["id"] for group in arm.groups() if _is_theirs(group, names)]
     resources = [one["id"] for one in arm.resources() if _is_theirs(one, names) or _group_of(one) in names.groups]
-    return sorted({*groups, *resources})
+    budgets = [budget for budget in names.budgets if arm.exists(budget)]
+    return sorted({*groups, *resources, *budgets})
 
 
 def _recorded(state: State | None) -> list[dict[str, Any]]:

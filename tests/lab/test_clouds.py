@@ -146,6 +146,18 @@ def test_names_are_known_even_from_an_interrupted_first_up():
     assert names == Names(frozenset({"rg-dev"}), {"student": "dev", "course": "c"})
 
 
+def test_a_budget_outside_the_groups_is_a_leftover_while_the_cloud_shows_it():
+    inputs = {"scope": "/subscriptions/s", "budgetName": "budget-dev"}
+    budget = {"type": "azure-native:consumption:Budget", "inputs": inputs}
+    names = names_of("dev", State([budget], []), {"course": "c"})
+    identity = "/subscriptions/s/providers/Microsoft.Consumption/budgets/budget-dev"
+    arm = FakeArm([], [])
+    arm.exists = lambda resource: resource == identity
+    assert leftovers(arm, names) == [identity]
+    arm.exists = lambda _: False
+    assert leftovers(arm, names) == []
+
+
 def test_ids_are_those_that_azure_gives():
     inputs = {"resourceGroupName": "rg", "namespaceName": "ns", "eventHubName": "hub", "authorizationRuleName": "send"}
     assert arm_id("azure-native:eventhub:EventHubAuthorizationRule", inputs, "s") == (
