@@ -10,6 +10,8 @@ from .conftest import ROOT
 
 # How the engine marks a secret in a state.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
+# What the databricks provider fills in when it checks a file: the digest by which it sees a change.
+_FILLED_IN = {".md5"}
 
 
 def paths(value: Any, at: str = "") -> Iterator[str]:
@@ -41,7 +43,7 @@ def test_both_clouds_are_asked_for_the_same(lab, azure_mocks):
     stack = next((lab.state / "local/backend/.pulumi/stacks").rglob("dev.json"))
     resources = json.loads(stack.read_text())["checkpoint"]["latest"]["resources"]
     here = {
-        key(one["urn"]): (key(one.get("parent", "")), sorted(set(paths(one.get("inputs", {})))))
+        key(one["urn"]): (key(one.get("parent", "")), sorted(set(paths(one.get("inputs", {}))) - _FILLED_IN))
         for one in resources
         if one["custom"] and not one["type"].startswith("pulumi:")
     }

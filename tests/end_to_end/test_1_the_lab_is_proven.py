@@ -47,15 +47,12 @@ def sql(lab):
 def tampered(lab, sql):
     """Change a table's first row inside a `with` block; after it the table is as it was."""
 
-    def told(query: str) -> str:
-        return sql(query).split("told=")[1].split("'")[0]
-
     @contextmanager
     def change(table: str, first: str, statement: str):
         name = f"delta.`{lab.outputs()['root']}/exercises/tables/{table}`"
-        version = told(f"SELECT 'told=' || max(version) AS told FROM (DESCRIBE HISTORY {name})")
+        version = sql(f"DESCRIBE HISTORY {name} LIMIT 1").split("version=")[1].split(",")[0]
         # Delta takes no subquery in a DELETE's condition, so the value is read before.
-        value = told(f"SELECT 'told=' || min({first}) AS told FROM {name}")
+        value = sql(f"SELECT string(min({first})) AS first FROM {name}").split("first='")[1].split("'")[0]
         sql(f"{statement.format(table=name)} WHERE {first} = '{value}'")
         try:
             yield
