@@ -58,7 +58,9 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.databricks.delta.snapshotPartitions": "2",
+        # A micro-batch's commit costs more than its rows here: no parallel log reading, no statistics for skipping files.
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.databricks.delta.stats.collect": "false",
         # Asking where a file's blocks are makes Hadoop fork a process for each file, to read its permissions.
         "spark.sql.sources.ignoreDataLocality": "true",
         "spark.ui.showConsoleProgress": "false",
