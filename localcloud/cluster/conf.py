@@ -58,7 +58,7 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # A micro-batch's commit costs more than its rows here: no parallel log reading, no statistics for skipping files.
+        # A micro-batch's commit costs more than its rows here: no parallel log reading, no statistics to skip files by.
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.databricks.delta.stats.collect": "false",
         # Asking where a file's blocks are makes Hadoop fork a process for each file, to read its permissions.
