@@ -6,7 +6,7 @@
 # MAGIC of nine people (`a` to `i`) who stand, sit, walk, ride a bike and take the stairs.
 # MAGIC
 # MAGIC Each part first explains, then runs. The functions come from the same package, `streaming_lab`, as the job's task
-# MAGIC `concepts`: open `concepts.py` beside this notebook, it is short and in the same order.
+# MAGIC `concepts`: open `jobs/streaming_lab/concepts.py` of the project: it is short and in the same order.
 # MAGIC
 # MAGIC **Before you begin:** run the job's task `generate` once (`lab run concepts` does it), so that there are files, and
 # MAGIC attach this notebook to the lab's cluster.

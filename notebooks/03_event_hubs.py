@@ -6,7 +6,7 @@
 # MAGIC The functions come from the same package, `streaming_lab`, as the job's tasks `publish` and `event_hubs`.
 # MAGIC
 # MAGIC **Before you begin:** run the job once (`lab run event_hubs` does it): it makes the input files and installs the
-# MAGIC package on the cluster. `lab status` prints the values of the four widgets.
+# MAGIC package on the cluster. `lab status --json` prints the values of the four widgets (`dataset` is `exercises`).
 # MAGIC
 # MAGIC What you send here carries a header of its own, and tables and checkpoints go to a folder of their own, `notebook`,
 # MAGIC so that you may break them without touching what the job made.
