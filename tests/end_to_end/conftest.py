@@ -14,6 +14,13 @@ from databricks.sdk import WorkspaceClient
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_collection_modifyitems(items):
+    """A run of the whole lab takes minutes, and more where the machine is slow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @dataclass
 class Lab:
     """The `lab` command against one state folder, and the ways in that a user's own programs have."""
@@ -39,14 +46,14 @@ class Lab:
     def __call__(self, *arguments: str, exits: int = 0) -> str:
         """Run `lab`, expect this exit code, return what it printed (its errors when a failure was expected)."""
         process = self.start(*arguments)
-        out, errors = process.communicate(timeout=500)
+        out, errors = process.communicate(timeout=900)
         assert process.returncode == exits, f"lab {' '.join(arguments)} → {process.returncode}\n{out}\n{errors}"
         assert "Traceback" not in out + errors
         return out if not exits else errors + out
 
     def json(self, *arguments: str, exits: int = 0) -> dict:
         process = self.start(*arguments, "--json")
-        out, errors = process.communicate(timeout=500)
+        out, errors = process.communicate(timeout=900)
         assert process.returncode == exits, f"{out}\n{errors}"
         return json.loads(out)
 
