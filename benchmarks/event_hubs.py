@@ -20,8 +20,6 @@ from benchmarks.spark import ROOT_URL, in_fresh_jvm
 NAME = "event_hubs"
 QUERY, TABLE = "event_hubs", "hub_events"
 LIMIT = 0.7
-BATCHES = 8
-"""In so many batches the task reads what `publish` sent."""
 
 
 def run(sizes: Sizes, state: Path) -> Outcome:
@@ -48,7 +46,7 @@ def run(sizes: Sizes, state: Path) -> Outcome:
         [
             Row(
                 NAME,
-                f"stream in {BATCHES} batches / batch read, {what}",
+                f"stream in {event_hubs.BATCHES} batches / batch read, {what}",
                 rates["stream"],
                 "events/s",
                 rates["batch read"],
@@ -101,8 +99,9 @@ def consume(hub: Endpoint, events: int) -> tuple[float, int]:
 def _stream(spark: SparkSession, connection_string: str, events: int) -> float:
     layout = _cleared(spark)
     started = time.perf_counter()
-    hub = event_hubs.read_hub(spark, connection_string, GROUP, math.ceil(events / BATCHES))
-    start, _quarantine = event_hubs.starters(event_hubs.parsed(event_hubs.own_run(hub, RUN)), layout)
+    hub = event_hubs.read_hub(spark, connection_string, GROUP, math.ceil(events / event_hubs.BATCHES))
+    parsed = event_hubs.parsed(event_hubs.own_run(hub, RUN))
+    start, _quarantine = event_hubs.starters(parsed, parsed, layout)
     start().awaitTermination()
     return _stored_after(spark, layout, time.perf_counter() - started)
 

@@ -49,7 +49,7 @@ def measure(spark: SparkSession, hub: Endpoint, folder: Path, sizes: Sizes) -> d
     messages = publish.messages(generator.hub_events(records, "benchmark"), RUN).collect()
     events = event_hubs.read_hub(spark, hub.connection_string("listen"), GROUP, EVENTS_A_BATCH, may_miss=True)
     parsed = event_hubs.parsed(event_hubs.own_run(events, RUN))
-    queries = [start() for start in event_hubs.starters(parsed, layout, continuous=True)]
+    queries = [start() for start in event_hubs.starters(parsed, parsed, layout, continuous=True)]
     _send(hub, messages[: sizes.live_rate * sizes.live_warm_up], sizes.live_rate)
     measured_from, started = time.time() * 1000, time.perf_counter()
     _send(hub, messages[sizes.live_rate * sizes.live_warm_up :], sizes.live_rate)

@@ -30,6 +30,12 @@ BODY = StructType([*HUB_EVENT.fields, StructField(CORRUPT, StringType())])
 # How long an id is remembered, and how late an event may be.
 WATERMARK = "10 minutes"
 
+# Several, or the watermark never moves while there is something to read; few enough to be quick.
+BATCHES = 5
+
+# Bad bodies are few and need no watermark: a batch of so many events spares them many small commits.
+QUARANTINE_EVENTS = 1_000_000
+
 # What a checkpoint keeps of a batch: where it ends, and that it is done.
 _LOGS = ("offsets", "commits")
 _SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
@@ -47,25 +53,32 @@ def main() -> None:
     layout, spark = layout_of(arguments), session()
     run, events_a_batch = _run_of(spark, layout)
     listen = from_secret(arguments.scope, "event-hubs-listen")
-    # A live lab that slept longer than the hub keeps its events goes on with those that are still there.
-    hub = read_hub(spark, listen, arguments.consumer_group, events_a_batch, may_miss=layout.dataset == "live")
+
+    def read(limit: int) -> DataFrame:
+        # A live lab that slept longer than the hub keeps its events goes on with those that are still there.
+        hub = read_hub(spark, listen, arguments.consumer_group, limit, may_miss=layout.dataset == "live")
+        return parsed(own_run(hub, run))
+
     run_queries(
         spark,
         "event_hubs",
         layout,
-        starters(parsed(own_run(hub, run)), layout, continuous=arguments.continuous),
+        starters(read(events_a_batch), read(QUARANTINE_EVENTS), layout, continuous=arguments.continuous),
         control=arguments.control,
         continuous=arguments.continuous,
     )
 
 
 def starters(
-    parsed_events: DataFrame, layout: Layout, *, continuous: bool = False
+    to_store: DataFrame, to_quarantine: DataFrame, layout: Layout, *, continuous: bool = False
 ) -> list[Callable[[], StreamingQuery]]:
-    """The exercise's two queries, each with its own checkpoint: the events, and what could not be parsed."""
+    """The exercise's two queries, each with its own checkpoint: the events, and what could not be parsed.
+
+    Both frames are `parsed` ones of the same hub; they may differ in how many events make a batch.
+    """
     outputs = {
-        "event_hubs": ("hub_events", once(flat(parsed_events))),
-        "event_hubs_quarantine": ("hub_events_quarantine", malformed(parsed_events)),
+        "event_hubs": ("hub_events", once(flat(to_store))),
+        "event_hubs_quarantine": ("hub_events_quarantine", malformed(to_quarantine)),
     }
 
     def starter(query: str, table: str, frame: DataFrame) -> Callable[[], StreamingQuery]:
@@ -101,8 +114,7 @@ def _run_of(spark: SparkSession, layout: Layout) -> tuple[str, int]:
     manifest = read_manifest(spark, layout)
     if manifest is None:
         raise SystemExit(f"event_hubs: there is no manifest in {layout.inputs}: run generate and publish first")
-    # Several batches, or the watermark never moves while there is something to read.
-    return manifest.id, max(1000, math.ceil(manifest.sources["hub_events"].records / 8))
+    return manifest.id, max(1000, math.ceil(manifest.sources["hub_events"].records / BATCHES))
 
 
 def read_hub(

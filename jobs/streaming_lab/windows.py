@@ -19,7 +19,7 @@ from streaming_lab.session import session
 TRIGGER = "3 seconds"
 """How often the continuous queries look for new files."""
 
-FILES_PER_BATCH = 2
+FILES_PER_BATCH = 4
 """Few enough for the watermark to move often (only then are late rows dropped), and enough to be quick."""
 
 QUARANTINE_FILES = 1000

@@ -23,20 +23,25 @@ def spark_conf(storage: Path) -> dict[str, str]:
         "spark.master": "local[2]",
         "spark.driver.memory": "1g",
         # The tests' plans are many and small: the optimising compiler would take longer than it saves.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.extraJavaOptions": (
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -Xmn256m"
+        ),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "UTC",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.artifact.isolation.enabled": "false",
+        "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.sql.warehouse.dir": str(storage / "warehouse"),
         "spark.jars": ",".join(str(jar) for jar in sorted(toolchain.jars("spark").glob("*.jar"))),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         # Hadoop asks a process of its own for each file's permissions when Spark asks where its blocks are.
         "spark.sql.sources.ignoreDataLocality": "true",
-        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.streaming.checkpointFileManagerClass": checkpoint_manager,
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "spark.hadoop.fs.abfss.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",

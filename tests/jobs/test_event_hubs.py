@@ -110,7 +110,7 @@ def test_each_id_is_stored_once_late_rows_are_dropped_and_the_replay_finds_both(
     )
     hub_stream = event_hubs.read_hub(spark, hub.listen, "lab", 4)
     parsed = event_hubs.parsed(event_hubs.own_run(hub_stream, "run"))
-    for start in event_hubs.starters(parsed, layout):
+    for start in event_hubs.starters(parsed, parsed, layout):
         start().awaitTermination()
 
     stored = spark.read.format("delta").load(layout.table("hub_events"))

@@ -32,7 +32,7 @@ spark, layout = builder.getOrCreate(), Layout(root)
 manifest = read_manifest(spark, layout)
 publish.sending(spark, layout, manifest, send, rate=1000).start()
 hub = event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id)
-for start in event_hubs.starters(event_hubs.parsed(hub), layout, continuous=True):
+for start in event_hubs.starters(event_hubs.parsed(hub), event_hubs.parsed(hub), layout, continuous=True):
     start()
 spark.streams.awaitAnyTermination()
 """
@@ -72,8 +72,8 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
         interrupt(checkpoints / query)
 
     publish.publish(spark, layout, hub.send, 10_000)
-    stream = event_hubs.own_run(event_hubs.read_hub(spark, hub.listen, "killed", 200), sent.id)
-    run_queries(spark, "event_hubs", layout, event_hubs.starters(event_hubs.parsed(stream), layout))
+    stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, hub.listen, "killed", 200), sent.id))
+    run_queries(spark, "event_hubs", layout, event_hubs.starters(stream, stream, layout))
     finished = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
     assert (finished.remainder, finished.problems) == (0, [])
     assert finished.sent >= 700  # 600 and the batch that was sent twice

@@ -34,7 +34,8 @@ class Lab:
         run_queries(spark, "windows", layout, windows.queries(spark, layout, settings, continuous=False))
         publish.publish(spark, layout, self.hub.send, RATE)
         hub = event_hubs.own_run(event_hubs.read_hub(spark, self.hub.listen, "lab", 500), self.manifest.id)
-        run_queries(spark, "event_hubs", layout, event_hubs.starters(event_hubs.parsed(hub), layout))
+        parsed = event_hubs.parsed(hub)
+        run_queries(spark, "event_hubs", layout, event_hubs.starters(parsed, parsed, layout))
 
     def tables(self, name):
         return f"delta.`{self.layout.table(name)}`"
