@@ -135,6 +135,8 @@ def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[s
         "-XX:ReservedCodeCacheSize=240m",
         "-Xmn256m",
         "-XX:+IgnoreUnrecognizedVMOptions",
+        # Not on the class path: there the JVM would look into the folder for each class that it loads.
+        f"-Dlog4j2.configurationFile={(conf_dir / 'log4j2.properties').as_uri()}",
         "-Duser.timezone=UTC",
         "-Djava.net.preferIPv4Stack=true",
         "-Djdk.reflect.useDirectMethodHandle=false",
@@ -142,7 +144,7 @@ def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[s
         *[f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED],
         "--enable-native-access=ALL-UNNAMED",
         "-cp",
-        os.pathsep.join([str(conf_dir), str(spark_home / "jars" / "*"), *extra]),
+        os.pathsep.join([str(spark_home / "jars" / "*"), *extra]),
         "org.apache.spark.deploy.SparkSubmit",
         "pyspark-shell",
     ]
