@@ -19,7 +19,7 @@ from pyspark import SparkContext
 from streaming_lab.session import session
 
 import toolchain
-from localcloud.cluster import ClusterSpec
+from localcloud.cluster import ClusterSpec, archive
 from localcloud.cluster.conf import java_command, write_conf
 from localcloud.cluster.gateway import connect
 from localcloud.settings import Settings
@@ -34,7 +34,8 @@ _FILE_SYSTEM_SETTINGS = ("spark.hadoop.fs.", "spark.sql.streaming.checkpointFile
 def settings(state: Path) -> Settings:
     """The local cloud's settings as `lab up` makes them."""
     jars = toolchain.jars
-    return Settings(state, toolchain.java(), jars("spark"), jars("kafka"), Path(sys.executable))
+    options = archive.using(toolchain.class_archive())
+    return Settings(state, toolchain.java(), jars("spark"), jars("kafka"), Path(sys.executable), driver_options=options)
 
 
 def storage(state: Path) -> Path:

@@ -211,6 +211,7 @@ class LocalCloud:
                 *("--java", str(toolchain.java())),
                 *("--spark-jars", str(toolchain.jars("spark"))),
                 *("--kafka-jars", str(toolchain.jars("kafka"))),
+                *("--class-archive", str(toolchain.class_archive())),
             ]
         except toolchain.ToolMissing as missing:
             raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 # Children are started with fork and exec; gRPC's own fork handlers would only get in their way.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
+from localcloud.cluster.archive import using
 from localcloud.server import LocalCloud, StartError
 from localcloud.settings import Settings
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--kafka-jars", type=Path, required=True, help="folder with the class path of the Kafka broker")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter of the Spark drivers")
     parser.add_argument("--driver-memory", default="1g", help="heap of one Spark driver")
+    parser.add_argument("--class-archive", type=Path, help="what `python -m localcloud.cluster.archive` made")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings(
@@ -34,6 +36,7 @@ def main() -> int:
         kafka_jars=given.kafka_jars,
         python=given.python,
         driver_memory=given.driver_memory,
+        driver_options=using(given.class_archive) if given.class_archive else (),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

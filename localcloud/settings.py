@@ -14,6 +14,7 @@ class Settings:
     kafka_jars: folder with the broker's class path
     python: interpreter of the cluster's driver
     driver_memory: heap of one driver, in the JVM's notation
+    driver_options: more options of a driver's JVM
     """
 
     state: Path
@@ -22,3 +23,4 @@ class Settings:
     kafka_jars: Path
     python: Path
     driver_memory: str = "1g"
+    driver_options: tuple[str, ...] = ()

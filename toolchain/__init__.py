@@ -4,9 +4,10 @@ Everything is cached outside the checkout, in `$XDG_CACHE_HOME/azure-streaming-l
 up with the standard library alone; the functions here only look things up.
 """
 
+from toolchain.archive import path as class_archive
 from toolchain.common import ToolMissing
 from toolchain.engine import find as pulumi
 from toolchain.ivy import folder as jars
 from toolchain.jvm import find as java
 
-__all__ = ["ToolMissing", "jars", "java", "pulumi"]
+__all__ = ["ToolMissing", "class_archive", "jars", "java", "pulumi"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from toolchain import engine, ivy, jvm, venv
+from toolchain import archive, engine, ivy, jvm, venv
 from toolchain.common import ROOT, ToolMissing, cache, locked
 
 
@@ -27,7 +27,9 @@ def main() -> int:
         with locked(cache()), locked(ROOT / ".lab"):
             uv = venv.ensure_uv()
             venv.ensure_venv(uv)
-            ivy.ensure(jvm.ensure(uv))
+            java = jvm.ensure(uv)
+            ivy.ensure(java)
+            archive.ensure(java)
             engine.ensure()
         told = _versions()
     except ToolMissing as missing:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import toolchain
-from localcloud.cluster import ClusterSpec, Driver, DriverError, TaskHandle, TaskResult, TaskSpec
+from localcloud.cluster import ClusterSpec, Driver, DriverError, TaskHandle, TaskResult, TaskSpec, archive
 from localcloud.settings import Settings
 
 ACCOUNT_KEY = "QWNjb3VudEtleQ=="
@@ -112,6 +112,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         toolchain.jars("spark"),
         toolchain.jars("kafka"),
         Path(sys.executable),
+        driver_options=archive.using(toolchain.class_archive()),
     )
 
 

@@ -14,6 +14,7 @@ from databricks.sdk.service import compute, jobs
 from databricks.sdk.service.workspace import ImportFormat
 
 import toolchain
+from localcloud.cluster import archive
 from localcloud.server import LocalCloud
 from localcloud.settings import Settings
 
@@ -50,7 +51,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cloud(state: Path) -> Iterator[LocalCloud]:
     tools = toolchain.java(), toolchain.jars("spark"), toolchain.jars("kafka")
-    with LocalCloud(Settings(state, *tools, Path(sys.executable))) as cloud:
+    options = archive.using(toolchain.class_archive())
+    with LocalCloud(Settings(state, *tools, Path(sys.executable), driver_options=options)) as cloud:
         yield cloud
 
 
