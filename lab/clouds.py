@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 SHELL_VARIABLE = "STREAMING_LAB_SHELL"
 MANAGEMENT = "https://management.azure.com"
 
+# What the background process, and what the engine and this command, leave in the state folder.
+_CLOUD_FILES = (
+    *("cloud.db", "cloud.db-wal", "cloud.db-shm", "cloud.log", "endpoint.json", "lock", "token"),
+    *("clusters", "eventhubs", "storage", "workspaces"),
+)
+_ENGINE_FILES = ("local", "passphrase")
+
 
 class Cloud(Protocol):
     """What the command needs of a cloud."""
@@ -63,7 +70,7 @@ class Cloud(Protocol):
     def keep_data(self, student: str, outputs: Mapping[str, Any]) -> Path:
         """Move the student's data out of the cloud; returns where it is now."""
 
-    def release(self) -> bool:
+    def release(self, report: Report) -> bool:
         """Stop what runs for the command when nothing is left in the cloud; true when it was stopped."""
 
 
@@ -85,11 +92,12 @@ class LocalCloud:
         # The local cloud's own files stand at the top of the state folder, the engine's below `local`.
         self.state = project.state
         self.log = project.state / "cloud.log"
+        self._lock = project.state / "locks" / "the local cloud.lock"
         self._endpoint: dict[str, Any] | None = None
 
     def prepare(self, report: Report) -> None:
         """Start the background process unless it runs."""
-        with held(self._project.state / "locks" / "the local cloud.lock", "another lab command", report):
+        with held(self._lock, "another lab command", report):
             self._endpoint = self._running() or self._start(report)
 
     def in_use(self) -> bool:
@@ -125,15 +133,8 @@ class LocalCloud:
 
     def arm(self) -> Arm:
         """The local resource manager."""
-        from localcloud.arm import Arm as Manager
-        from localcloud.store import Store
-
-        endpoint = self._endpoint_now()
-        token = self._token()
-        store = Store(self.state / "cloud.db")
-        subscription = Manager(store).client_config()["subscriptionId"]
-        store.close()
-        return Arm(endpoint["arm"], subscription, lambda: token, self.poll_seconds)
+        endpoint, token = self._endpoint_now(), self._token()
+        return Arm(endpoint["arm"], endpoint["subscription"], lambda: token, self.poll_seconds)
 
     def workspace(self, outputs: Mapping[str, Any]) -> WorkspaceClient:
         """The local workspace with this URL."""
@@ -157,14 +158,24 @@ class LocalCloud:
             account.rename(kept)
         return kept
 
-    def release(self) -> bool:
-        """Stop the background process when no group is left, and forget what it remembers."""
-        with contextlib.suppress(LabError):
-            if self._running() is not None and self.arm().groups():
-                return False
-        self.stop()
-        for name in ("cloud.db", "cloud.db-wal", "cloud.db-shm", "token"):
-            (self.state / name).unlink(missing_ok=True)
+    def release(self, report: Report) -> bool:
+        """Stop the background process when no group is left, and remove all that it and the engine wrote.
+
+        What stays in the state folder are kept data, and the locks, which another command may be waiting for.
+        """
+        with held(self._lock, "lab down", report):
+            with contextlib.suppress(LabError):
+                if self._running() is not None and self.arm().groups():
+                    return False
+            self.stop()
+            names = [*_CLOUD_FILES]
+            if not list(self.backend().glob(".pulumi/stacks/*/*.json")):
+                names += _ENGINE_FILES
+            for path in (self.state / name for name in names):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
         return True
 
     def stop(self) -> None:
@@ -308,7 +319,7 @@ class AzureCloud:
             code=2,
         )
 
-    def release(self) -> bool:
+    def release(self, report: Report) -> bool:
         """Nothing of Azure runs for the command."""
         return False
 

@@ -93,7 +93,7 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         if not left:
             engine.remove_stack()
             keep_overrides(cloud, student, {})
-        return DownResult(deleted, left, kept, not left and cloud.release())
+        return DownResult(deleted, left, kept, not left and cloud.release(report))
 
 
 def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:

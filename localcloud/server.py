@@ -161,6 +161,7 @@ class LocalCloud:
             "pid": os.getpid(),
             "started_at": self._started_at,
             "arm": self._arm_server.url,
+            "subscription": self.arm.client_config()["subscriptionId"],
             "providers": {name: server.port for name, server in self._providers.items()},
             "workspaces": {url: site.url for url, site in self._sites.items()},
         }

@@ -91,8 +91,4 @@ def _build(go: Path) -> None:
         "Building the Pulumi CLI from its Go module",
         cwd=GO_MODULE,
     )
-    # The CLI's own language host for Python is no Go module that can be had: the project brings a small one.
-    host = _cached().with_name("pulumi-language-python")
-    host.write_text('#!/bin/sh\nexec "${VIRTUAL_ENV:-$PWD/.venv}/bin/python" -m lab.language_host "$@"\n')
-    host.chmod(0o755)
     part.rename(_cached())

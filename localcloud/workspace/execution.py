@@ -1,5 +1,7 @@
 """One run while it is active: its tasks in the order of their dependencies, each in a thread, on their clusters."""
 
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +19,8 @@ from localcloud.workspace.permissions import Permissions
 from localcloud.workspace.records import ClusterRecords
 from localcloud.workspace.run_states import End, failed
 from localcloud.workspace.shelf import Record
+
+_log = logging.getLogger(__name__)
 
 # How often a running task is looked at for a cancel request or a timeout, in seconds.
 _LOOK = 0.5
@@ -73,7 +77,7 @@ class Execution:
             self._cancelled = True
             if not run_states.is_final(self.run):
                 run_states.moving(self.run, "TERMINATING", "Cancelling the run.")
-                self._save(self.run)
+                self._keep()
             self._changed.notify_all()
 
     def abandon(self) -> None:
@@ -87,7 +91,7 @@ class Execution:
         with self._changed:
             if not self._cancelled:
                 run_states.moving(self.run, "RUNNING", "In run")
-                self._save(self.run)
+                self._keep()
             while self._start_ready():
                 self._changed.wait(timeout=_LOOK if self._deadline else None)
                 if self._deadline and time.monotonic() > self._deadline and not self._cancelled:
@@ -101,7 +105,9 @@ class Execution:
             elif self._cancelled and end.result != "SUCCESS":
                 end = run_states.CANCELED
             run_states.ended(self.run, end, self._around.now())
-            self._save(self.run)
+            # Nobody would write it later: on a full disk, wait for room.
+            while not self._keep() and not self._abandoned:
+                self._changed.wait(timeout=_LOOK)
         self._ended(self.run)
 
     def _start_ready(self) -> bool:
@@ -277,6 +283,13 @@ class Execution:
     def _has_cluster(self, cluster_id: str) -> bool:
         return self._around.clusters.has(cluster_id)
 
-    def _keep(self) -> None:
-        if not self._abandoned:
+    def _keep(self) -> bool:
+        """Save the run; False when the store can't, for the tasks go on all the same and the next change is saved."""
+        if self._abandoned:
+            return True
+        try:
             self._save(self.run)
+        except sqlite3.Error:
+            _log.exception("run %s was not saved", self.run["run_id"])
+            return False
+        return True

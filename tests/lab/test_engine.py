@@ -31,7 +31,7 @@ class NoCloud(LocalCloud):
     def arm(self):
         return NoArm()
 
-    def release(self):
+    def release(self, report):
         return True
 
 

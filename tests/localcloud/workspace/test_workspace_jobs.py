@@ -1,11 +1,13 @@
 """Jobs and their runs: what is refused, in which order tasks run, and how runs end."""
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from localcloud.errors import DatabricksError
+from localcloud.store import Store
 from localcloud.workspace import Caller, Workspace, Workspaces
 
 Body = dict[str, Any]
@@ -177,6 +179,24 @@ def test_run_if_decides_what_runs_after_a_failure(
     done = run(job(task("bad"), task("good"), task("last", "bad", "good", run_if=run_if)))
     assert _results(done)["last"] == result
     assert done["state"]["result_state"] == whole
+
+
+def test_a_store_that_cannot_write_for_a_while_neither_stops_a_run_nor_loses_its_end(
+    job: Any, task: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, refused = Store.put, []
+
+    def full_at_first(store: Store, kind: str, key: str, value: Body) -> None:
+        state = value["state"]["life_cycle_state"] if "tasks" in value else ""
+        if state in ("RUNNING", "TERMINATED") and refused.count(state) < 2:
+            refused.append(state)
+            raise sqlite3.OperationalError("database or disk is full")
+        put(store, kind, key, value)
+
+    monkeypatch.setattr(Store, "put", full_at_first)
+    done = run(job(task("a"), task("b", "a")))
+    assert _results(done) == {"a": "SUCCESS", "b": "SUCCESS"}
+    assert refused == ["RUNNING", "RUNNING", "TERMINATED", "TERMINATED"]
 
 
 def test_only_the_chosen_tasks_run_and_the_others_hold_nobody_up(
