@@ -13,6 +13,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from localcloud import peers
 from localcloud.errors import CloudError
 from localcloud.providers import wire
 from localcloud.providers.base import Check, Diff, Failure, Provider, ProviderError, ResourceType, Session, compare
@@ -46,8 +47,8 @@ class ProviderServer:
         self._server = grpc.server(
             futures.ThreadPoolExecutor(32, thread_name_prefix=f"{provider.name}-rpc"), options=[*_OPTIONS, _EXCLUSIVE]
         )
-        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider), self._server)
         self.port = self._bind(port) or self._bind(0)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider, self.port), self._server)
         self._server.start()
 
     def _bind(self, port: int) -> int:
@@ -66,8 +67,9 @@ class ProviderServer:
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """One method for each call of the engine."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, port: int) -> None:
         self._provider = provider
+        self._port = port
         # The engine opens one connection for each provider instance, and names the instance in no call but Configure,
         # so the connection stands for it. Ports come again, so the table can't outgrow the port range.
         self._sessions: dict[str, Session] = {}
@@ -124,12 +126,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
         """Remember the configuration for this connection."""
-        config, _ = wire.read(request.args)
-        with self._lock:
-            self._sessions[context.peer()] = Session(config)
-        return provider_pb2.ConfigureResponse(
-            acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
-        )
+
+        def answer() -> provider_pb2.ConfigureResponse:
+            config, _ = wire.read(request.args)
+            with self._lock:
+                self._sessions[self._peer(context)] = Session(config)
+            return provider_pb2.ConfigureResponse(
+                acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
+            )
+
+        return self._answer(context, "Configure", answer)
 
     def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         """Call a function; what it returns is as secret as its arguments."""
@@ -240,10 +246,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def _session(self, context: grpc.ServicerContext) -> Session:
         with self._lock:
-            session = self._sessions.get(context.peer())
+            session = self._sessions.get(self._peer(context))
         if session is None:
             raise ProviderError(f"the provider {self._provider.name} was used before it was configured")
         return session
+
+    def _peer(self, context: grpc.ServicerContext) -> str:
+        peer: str = context.peer()
+        if not peers.is_own(peer, self._port):
+            raise ProviderError("this port of the local cloud is another user's: only who started it may use it")
+        return peer
 
     def _answer(self, context: grpc.ServicerContext, what: str, answer: Callable[[], _Answer]) -> _Answer:
         try:

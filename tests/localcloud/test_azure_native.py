@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from localcloud import peers
 from localcloud.arm import Arm
 from localcloud.arm.throttle import Throttle
 from localcloud.providers.azure_native import AzureNative
@@ -183,6 +184,21 @@ def test_a_full_disk_is_told_as_such(provider: Any, arm: Arm, monkeypatch: pytes
     with pytest.raises(grpc.RpcError) as failed:
         create(provider, GROUP, {"resourceGroupName": "rg", "location": "westeurope"})
     assert failed.value.details() == "the local cloud can't write its state: No space left on device"
+
+
+@pytest.mark.skipif(not peers.TABLE.exists(), reason="the kernel does not say whose connections they are")
+def test_another_users_connection_is_refused_even_where_a_port_was_ours(
+    provider: Any, connect: Callable[..., Any], arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    for use in (
+        lambda: connect({}),
+        lambda: create(provider, GROUP, {"resourceGroupName": "rg", "location": "westeurope"}),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            use()
+        assert "another user's" in refused.value.details()
+    assert arm.list_groups() == []
 
 
 def test_read_finds_drift_and_imports(provider: Any, arm: Arm, group: str) -> None:
