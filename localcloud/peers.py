@@ -1,6 +1,6 @@
 """Whose connection it is. Pulumi's engine has no token to show to a provider that it attaches to, so the kernel tells.
 
-Source: proc(5), /proc/net/tcp. Where a system has no such table, any user of the machine can connect.
+Source: proc(5), /proc/net/tcp and tcp6. Where a system has no such tables, any user of the machine can connect.
 """
 
 import os
@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-TABLE = Path("/proc/net/tcp")
+TABLES = Path("/proc/net/tcp"), Path("/proc/net/tcp6")
 
 
 def is_own(peer: str, port: int) -> bool:
@@ -16,13 +16,14 @@ def is_own(peer: str, port: int) -> bool:
 
     peer: as gRPC names it, `ipv4:127.0.0.1:43210`
     """
-    try:
-        lines = TABLE.read_text(encoding="ascii").splitlines()[1:]
-    except OSError:
+    tables = [table.read_text(encoding="ascii") for table in TABLES if table.exists()]
+    if not tables:
         return True
     host, _, their_port = peer.removeprefix("ipv4:").rpartition(":")
     ends = [_end(host, int(their_port)), _end(host, port)]
-    users = {int(fields[7]) for fields in map(str.split, lines) if fields[1:3] == ends}
+    connections = [line.split() for table in tables for line in table.splitlines()]
+    # In the second table, for a client's socket may be of the newer kind, more stands before an IPv4 address.
+    users = {int(fields[7]) for fields in connections if [field[-len(ends[0]) :] for field in fields[1:3]] == ends}
     return users == {os.getuid()}
 
 

@@ -186,7 +186,7 @@ def test_a_full_disk_is_told_as_such(provider: Any, arm: Arm, monkeypatch: pytes
     assert failed.value.details() == "the local cloud can't write its state: No space left on device"
 
 
-@pytest.mark.skipif(not peers.TABLE.exists(), reason="the kernel does not say whose connections they are")
+@pytest.mark.skipif(not peers.TABLES[0].exists(), reason="the kernel does not say whose connections they are")
 def test_another_users_connection_is_refused_even_where_a_port_was_ours(
     provider: Any, connect: Callable[..., Any], arm: Arm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
