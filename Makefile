@@ -13,7 +13,7 @@ test: set-up
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
 	@PYTHONPATH=.:jobs .venv/bin/lint-imports
-	@.venv/bin/pytest -n auto --maxprocesses 3 --dist loadgroup --no-loadscope-reorder --durations 15
+	@.venv/bin/pytest -n auto --maxprocesses 3 --no-loadscope-reorder --durations 15
 
 bench: set-up
 	@.venv/bin/python -m benchmarks

@@ -6,20 +6,24 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 
+TOGETHER = ("tests/end_to_end/", "tests/jobs/")
+"""Folders whose tests share one lab, or one Spark: they run in one process, in the files' order."""
 
-TOGETHER = ("end_to_end", "jobs")
-"""Folders whose tests share one lab, or one Spark: they run in one process, the first in the files' order."""
+
+class Rooms(LoadScopeScheduling):
+    """Share the tests out over processes by file, or by folder where a folder's files belong together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together when pytest-xdist shares them out."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        item.add_marker(pytest.mark.xdist_group(path.parts[0] if path.parts[0] in TOGETHER else str(path)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rooms:
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="session")
