@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -33,16 +34,19 @@ def main() -> None:
         raise SystemExit(f"verify: there is no manifest in {layout.inputs}: run the exercises first")
 
     before = _saved(spark, layout, manifest)
-    ledgers = []
-    for name in arguments.exercises:
+
+    def ledger(name: str) -> Ledger:
         if name == "concepts":
-            ledgers.append(measure.concepts_ledger(spark, layout, manifest))
-        elif name == "windows":
-            ledgers.append(measure.windows_ledger(spark, layout, manifest))
-        else:
-            listen = from_secret(arguments.scope, "event-hubs-listen")
-            group, earlier = arguments.consumer_group, before.get(name)
-            ledgers.append(measure.event_hubs_ledger(spark, layout, manifest, listen, group, earlier=earlier))
+            return measure.concepts_ledger(spark, layout, manifest)
+        if name == "windows":
+            return measure.windows_ledger(spark, layout, manifest)
+        listen = from_secret(arguments.scope, "event-hubs-listen")
+        group, earlier = arguments.consumer_group, before.get(name)
+        return measure.event_hubs_ledger(spark, layout, manifest, listen, group, earlier=earlier)
+
+    # Side by side: each is many short Spark jobs, and much of their time is planning.
+    with ThreadPoolExecutor(len(EXERCISES)) as pool:
+        ledgers = list(pool.map(ledger, arguments.exercises))
     save(spark, layout, manifest, before, ledgers)
     report(ledgers)
 

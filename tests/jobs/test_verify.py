@@ -25,9 +25,9 @@ class Lab:
         self.layout = Layout(self.root)
 
     def run(self, monkeypatch):
-        """6 files a source; enough events for windows to close and for hub events to come late."""
+        """12 files a source; enough events for windows to close and for hub events to come late."""
         spark, layout = self.spark, self.layout
-        monkeypatch.setattr(generate, "FILES", 6)
+        monkeypatch.setattr(generate, "FILES", 12)
         self.manifest, _ = generate.generate(spark, layout, "course/student", 0.1)
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
         settings = windows.use_settings(spark, layout, windows.Settings())
@@ -171,8 +171,8 @@ def test_missing_input_files_are_named(lab, run_verify):
     with without(lab, "input/events", 3) as event_file, without(lab, "input/hub_events", 2) as hub_file:
         verdict, _ = run_verify(lab, "windows,event_hubs")
     events, hub_events = (exercise["problems"][0] for exercise in verdict["exercises"])
-    assert f"has 5 of 6 files and 5,000 of 6,000 records; gone: {event_file}" in events
-    assert f"has 5 of 6 files and 1,666 of 2,000 records; gone: {hub_file}" in hub_events
+    assert f"has 11 of 12 files and 5,500 of 6,000 records; gone: {event_file}" in events
+    assert f"has 11 of 12 files and 1,833 of 2,000 records; gone: {hub_file}" in hub_events
 
 
 def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
