@@ -1,96 +1,21 @@
-"""One real lab for these tests: brought up by the `lab` command in its own state folder."""
+"""One real lab for these tests: brought up and run once by the `lab` command."""
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
-from databricks.sdk import WorkspaceClient
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.command import LIMIT, lab_in
 
 
 def pytest_collection_modifyitems(items):
-    """A run of the whole lab takes minutes, and more where the machine is slow."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(1800))
-
-
-@dataclass
-class Lab:
-    """The `lab` command against one state folder, and the ways in that a user's own programs have."""
-
-    state: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "STREAMING_LAB_STATE": str(self.state), "NO_COLOR": "1", "COLUMNS": "160"}
-
-    def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [Path(sys.executable).with_name("lab"), *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def __call__(self, *arguments: str, exits: int = 0) -> str:
-        """Run `lab`, expect this exit code, return what it printed (its errors when a failure was expected)."""
-        process = self.start(*arguments)
-        out, errors = process.communicate(timeout=900)
-        assert process.returncode == exits, f"lab {' '.join(arguments)} → {process.returncode}\n{out}\n{errors}"
-        assert "Traceback" not in out + errors
-        return out if not exits else errors + out
-
-    def json(self, *arguments: str, exits: int = 0) -> dict:
-        process = self.start(*arguments, "--json")
-        out, errors = process.communicate(timeout=900)
-        assert process.returncode == exits, f"{out}\n{errors}"
-        return json.loads(out)
-
-    @property
-    def endpoint(self) -> dict:
-        return json.loads((self.state / "endpoint.json").read_text())
-
-    @property
-    def token(self) -> str:
-        return (self.state / "token").read_text().strip()
-
-    def outputs(self, student: str = "dev") -> dict:
-        return self.json("status", "--student", student)["outputs"]
-
-    def workspace(self, student: str = "dev") -> WorkspaceClient:
-        url = self.endpoint["workspaces"][self.outputs(student)["workspaceUrl"]]
-        return WorkspaceClient(host=url, token=self.token, auth_type="pat")
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process that names this state folder or runs below it."""
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline"]):
-            words = " ".join(process.info["cmdline"] or [])
-            if str(self.state) in words and process.pid != os.getpid():
-                found.append(process)
-        return found
+            item.add_marker(LIMIT)
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A lab that is up and whose exercises have run once."""
-    lab = Lab(tmp_path_factory.mktemp("lab") / "state")
-    try:
-        lab("up")
-        lab("run")
+    """A lab whose exercises have run once; `ledger` is what that run proved."""
+    with lab_in(tmp_path_factory.mktemp("lab") / "state") as lab:
+        lab.ledger = lab.json("run")
         yield lab
-    finally:
-        lab.start("down").communicate(timeout=300)
-        for process in lab.processes():
-            process.kill()

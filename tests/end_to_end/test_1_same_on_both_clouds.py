@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from .conftest import ROOT
+from tests.command import ROOT
 
 # How the engine marks a secret in a state.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"

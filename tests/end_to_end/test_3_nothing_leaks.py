@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .conftest import ROOT
+from tests.command import ROOT
 
 # Where secrets belong: the local cloud's store (as SQLite keeps it) and the files that let the user in.
 SECRET_FILES = {"cloud.db", "cloud.db-wal", "cloud.db-shm", "token", "passphrase"}

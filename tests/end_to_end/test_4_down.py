@@ -21,7 +21,7 @@ def test_down_a_second_time_is_no_error(lab):
 
 def test_after_down_everything_works_again_and_data_can_be_kept(lab):
     lab("up")
-    lab("run", "concepts")
+    lab("run", "concepts", "--scale", "0.05")
     assert lab.json("down", "--keep-data") == {"leftovers": []}
     kept = list((lab.state / "kept").glob("dev-*"))
     assert len(kept) == 1

@@ -1,0 +1,93 @@
+"""The `lab` command as its tests use it: real processes on a state folder of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from databricks.sdk import WorkspaceClient
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = pytest.mark.timeout(1800)
+"""A run of the whole lab takes minutes, and more where the machine is slow."""
+
+
+@dataclass
+class Lab:
+    """The `lab` command against one state folder, and the ways in that a user's own programs have."""
+
+    state: Path
+    ledger: dict = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "STREAMING_LAB_STATE": str(self.state), "NO_COLOR": "1", "COLUMNS": "160"}
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("lab"), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *arguments: str, exits: int = 0) -> str:
+        """Run `lab`, expect this exit code, return what it printed (its errors when a failure was expected)."""
+        process = self.start(*arguments)
+        out, errors = process.communicate(timeout=900)
+        assert process.returncode == exits, f"lab {' '.join(arguments)} → {process.returncode}\n{out}\n{errors}"
+        assert "Traceback" not in out + errors
+        return out if not exits else errors + out
+
+    def json(self, *arguments: str, exits: int = 0) -> dict:
+        process = self.start(*arguments, "--json")
+        out, errors = process.communicate(timeout=900)
+        assert process.returncode == exits, f"{out}\n{errors}"
+        return json.loads(out)
+
+    @property
+    def endpoint(self) -> dict:
+        return json.loads((self.state / "endpoint.json").read_text())
+
+    @property
+    def token(self) -> str:
+        return (self.state / "token").read_text().strip()
+
+    def outputs(self, student: str = "dev") -> dict:
+        return self.json("status", "--student", student)["outputs"]
+
+    def workspace(self, student: str = "dev") -> WorkspaceClient:
+        url = self.endpoint["workspaces"][self.outputs(student)["workspaceUrl"]]
+        return WorkspaceClient(host=url, token=self.token, auth_type="pat")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that names this state folder or runs below it."""
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline"]):
+            words = " ".join(process.info["cmdline"] or [])
+            if str(self.state) in words and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+
+@contextmanager
+def lab_in(state: Path) -> Iterator[Lab]:
+    """A lab that is up inside the block; after it, it is down and no process of it is left."""
+    lab = Lab(state)
+    try:
+        lab("up")
+        yield lab
+    finally:
+        lab.start("down").communicate(timeout=300)
+        for process in lab.processes():
+            process.kill()
