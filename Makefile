@@ -1,8 +1,9 @@
 # Set-up is part of every target: what is missing is installed first, into .venv and the user's cache.
 PYTHON ?= python3
 LAB := .venv/bin/lab
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: lab test bench set-up
+.PHONY: lab test bench lock set-up
 
 lab: set-up
 	@$(LAB) up
@@ -17,6 +18,11 @@ test: set-up
 
 bench: set-up
 	@.venv/bin/python -m benchmarks
+
+# Bring the locks in line with pyproject.toml (uv on PATH): hashes of every file, and no index's address.
+lock:
+	@uv pip compile -q pyproject.toml --group dev $(LOCK) -o requirements.txt
+	@uv pip compile -q --group pyproject.toml:java $(LOCK) --no-annotate -o requirements-java.txt
 
 set-up:
 	@$(PYTHON) -m toolchain
