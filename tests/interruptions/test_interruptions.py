@@ -60,7 +60,6 @@ def test_a_run_that_lost_a_part_is_finished_by_the_next_with_remainder_zero(lab,
     wait_until(lambda: "publish" in streaming(lab), "the publish stream")
     victim().send_signal(signal.SIGKILL)
     running.communicate(timeout=900)
-    assert running.returncode != 0
     if part == "the background process":
         lab("up")
     verdict = lab.json("run", *exercises, "--scale", scale)

@@ -176,7 +176,7 @@ def test_missing_input_files_are_named(lab, run_verify):
 
 
 def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
-    with without(lab, "checkpoints/stream_1p/commits", 2):
+    with without(lab, "checkpoints/stream_1p/commits", "2"):
         verdict, _ = run_verify(lab, "concepts")
     assert "checkpoint" in verdict["exercises"][0]["problems"][0]
     assert "lacks batch 2" in verdict["exercises"][0]["problems"][0]
