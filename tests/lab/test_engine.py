@@ -142,9 +142,10 @@ def test_ctrl_c_lets_the_engine_end_its_step_and_says_how_to_go_on(project, clou
         while not marker.exists():
             time.sleep(0.05)
         # Again where Python lost the first one, as it does when it arrives inside a finaliser.
-        while not any(line[0] == "stopping" for line in report.lines):
-            os.kill(os.getpid(), 2)
-            time.sleep(3)
+        for _ in range(5):
+            if not any(line[0] == "stopping" for line in report.lines):
+                os.kill(os.getpid(), 2)
+                time.sleep(3)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
