@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from streaming_lab.session import session
 
 import toolchain
 from localcloud.cluster import ClusterSpec, archive
-from localcloud.cluster.conf import java_command, write_conf
+from localcloud.cluster.conf import java_command, java_environment, spark_home, write_conf
 from localcloud.cluster.gateway import connect
 from localcloud.settings import Settings
 
@@ -78,20 +77,12 @@ def _jvm(state: Path, default_file_systems: bool) -> Iterator[tuple[int, str]]:
         defaults = conf_dir / "spark-defaults.conf"
         kept = [line for line in defaults.read_text().splitlines() if not line.startswith(_FILE_SYSTEM_SETTINGS)]
         defaults.write_text("\n".join(kept) + "\n")
-    spark_home = Path(find_spec("pyspark").origin).parent
     info = spec.work_dir / "gateway"
     info.unlink(missing_ok=True)
-    env = os.environ | {
-        "SPARK_HOME": str(spark_home),
-        "SPARK_CONF_DIR": str(conf_dir),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_CONNECT_MODE": "0",
-        "MALLOC_ARENA_MAX": "2",
-        "_PYSPARK_DRIVER_CONN_INFO_PATH": str(info),
-    }
+    env = os.environ | java_environment(spark_home(), conf_dir) | {"_PYSPARK_DRIVER_CONN_INFO_PATH": str(info)}
     log_file = spec.work_dir / "driver.log"
     with log_file.open("ab") as log:
-        command = java_command(settings(state), conf_dir, spark_home)
+        command = java_command(settings(state), conf_dir, spark_home())
         # The JVM ends when its stdin does, so also when this process is killed.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, cwd=spec.work_dir)
     try:

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
-from localcloud.cluster.conf import java_command, write_conf
+from localcloud.cluster.conf import java_command, java_environment, spark_home, write_conf
 from localcloud.cluster.spec import ClusterSpec
 from localcloud.settings import Settings
 
@@ -59,10 +58,9 @@ def usable(settings: Settings, archive: Path) -> bool:
     """Whether the JVM of a driver with these settings maps the archive, as far as it says."""
     if not archive.is_file():
         return False
-    command = java_command(settings, archive.parent, _spark_home())
-    path = command[command.index("-cp") + 1]
-    strict = [f"-XX:SharedArchiveFile={archive}", "-Xshare:on", "-XX:+UseSerialGC", "-cp", path, "-version"]
-    return subprocess.run([str(settings.java), *strict], capture_output=True, check=False).returncode == 0
+    strict = replace(settings, driver_options=(f"-XX:SharedArchiveFile={archive}", "-Xshare:on"))
+    *command, _class, _shell = java_command(strict, archive.parent, spark_home())
+    return subprocess.run([*command, "-version"], capture_output=True, check=False).returncode == 0
 
 
 def make(settings: Settings, archive: Path) -> str:
@@ -75,19 +73,12 @@ def make(settings: Settings, archive: Path) -> str:
         options = (f"-XX:ArchiveClassesAtExit={part}", "-Xlog:cds*=off")
         training = replace(settings, driver_options=options)
         conf = write_conf(spec)
-        *command, _shell = java_command(training, conf, _spark_home())
-        env = {
-            "SPARK_HOME": str(_spark_home()),
-            "SPARK_CONF_DIR": str(conf),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-        }
+        *command, _shell = java_command(training, conf, spark_home())
         try:
             done = subprocess.run(
                 [*command, str(script), work.as_uri()],
                 cwd=work,
-                env={**os.environ, **env},
+                env={**os.environ, **java_environment(spark_home(), conf)},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -101,12 +92,6 @@ def make(settings: Settings, archive: Path) -> str:
             return lines[-1].strip() if lines else f"exit code {done.returncode}"
         part.replace(archive)
         return ""
-
-
-def _spark_home() -> Path:
-    found = find_spec("pyspark")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).parent
 
 
 def main() -> int:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from localcloud.cluster.spec import ClusterSpec
@@ -29,6 +31,18 @@ _OPENED = [
     "sun.security.action",
     "sun.util.calendar",
 ]
+
+JVM_OPTIONS = (
+    "-XX:+UseSerialGC",
+    # The optimising compiler does not earn back its time: a first stream of 20 batches took 82 s of CPU with it, 42 s
+    # without.
+    "-XX:TieredStopAtLevel=1",
+    # Without that compiler a JVM reserves 48 MB for code, and Spark needs more: it compiled methods, threw them out and
+    # compiled them again. A run of the lab took 186 s of CPU; 119 s with this and the young generation's size.
+    "-XX:ReservedCodeCacheSize=240m",
+    "-Xmn256m",
+)
+"""What makes many short plans quick, for any JVM that runs Spark here."""
 
 _LOG4J = """\
 rootLogger.level = warn
@@ -119,22 +133,37 @@ def _escaped(text: str, special: str) -> str:
     return re.sub(special, r"\\\1", text).replace("\n", "\\n").replace("\r", "\\r")
 
 
-def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[str]:
+def spark_home() -> Path:
+    """PySpark's folder, which holds Spark itself; raises ModuleNotFoundError where it is not installed."""
+    found = find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("pyspark is not installed")
+    return Path(found.origin).parent
+
+
+def java_environment(home: Path, conf_dir: Path) -> dict[str, str]:
+    """What the JVM needs in its environment; its Python is the one that asks."""
+    return {
+        "SPARK_HOME": str(home),
+        "SPARK_CONF_DIR": str(conf_dir),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_CONNECT_MODE": "0",
+        # glibc otherwise keeps a large arena for each of the JVM's threads.
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def java_command(settings: Settings, conf_dir: Path, home: Path) -> list[str]:
     """The JVM's command line: SparkSubmit run directly, which spares the launcher's own JVM; it holds no secret."""
-    own = {_artifact(jar) for jar in (spark_home / "jars").glob("*.jar")}
+    own = {_artifact(jar) for jar in (home / "jars").glob("*.jar")}
     extra = sorted(str(jar) for jar in settings.spark_jars.glob("*.jar") if _artifact(jar) not in own)
     return [
         str(settings.java),
         f"-Xmx{settings.driver_memory}",
         *settings.driver_options,
-        "-XX:+UseSerialGC",
-        # The optimising compiler does not earn back its time: a first stream of 20 batches took 82 s of CPU with it,
-        # 42 s without.
-        "-XX:TieredStopAtLevel=1",
-        # Without that compiler a JVM reserves 48 MB for code, and Spark needs more: it compiled methods, threw them out
-        # and compiled them again. A run of the lab took 186 s of CPU; 119 s with this and the young generation's size.
-        "-XX:ReservedCodeCacheSize=240m",
-        "-Xmn256m",
+        *JVM_OPTIONS,
         "-XX:+IgnoreUnrecognizedVMOptions",
         # Not on the class path: there the JVM would look into the folder for each class that it loads.
         f"-Dlog4j2.configurationFile={(conf_dir / 'log4j2.properties').as_uri()}",
@@ -145,7 +174,7 @@ def java_command(settings: Settings, conf_dir: Path, spark_home: Path) -> list[s
         *[f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED],
         "--enable-native-access=ALL-UNNAMED",
         "-cp",
-        os.pathsep.join([str(spark_home / "jars" / "*"), *extra]),
+        os.pathsep.join([str(home / "jars" / "*"), *extra]),
         "org.apache.spark.deploy.SparkSubmit",
         "pyspark-shell",
     ]

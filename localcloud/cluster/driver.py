@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 from collections import deque
-from importlib.util import find_spec
 from pathlib import Path
 from queue import Queue
 from secrets import token_hex
@@ -13,7 +12,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import localcloud
-from localcloud.cluster.conf import java_command, write_conf
+from localcloud.cluster.conf import java_command, spark_home, write_conf
 from localcloud.cluster.spec import ClusterSpec, TaskResult, TaskSpec
 from localcloud.processes import kill_leftovers, record
 from localcloud.settings import Settings
@@ -85,10 +84,10 @@ class Driver:
         for left in spec.work_dir.glob("*.pids"):
             kill_leftovers(left)
         self._pid_file = spec.work_dir / f"{token_hex(4)}.pids"
-        found = find_spec("pyspark")
-        if found is None or found.origin is None:
-            raise DriverError(f"cluster {spec.cluster_id}: pyspark is not installed")
-        spark_home = Path(found.origin).parent
+        try:
+            home = spark_home()
+        except ModuleNotFoundError as error:
+            raise DriverError(f"cluster {spec.cluster_id}: {error}") from error
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             try:
                 self._process = subprocess.Popen(
@@ -105,8 +104,8 @@ class Driver:
         record(self._pid_file, [self._process.pid])
         self._send(
             {
-                "java": java_command(self._settings, conf_dir, spark_home),
-                "spark_home": str(spark_home),
+                "java": java_command(self._settings, conf_dir, home),
+                "spark_home": str(home),
                 "conf_dir": str(conf_dir),
                 "work_dir": str(spec.work_dir),
                 "pid_file": str(self._pid_file),

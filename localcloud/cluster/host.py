@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from localcloud.cluster.conf import java_environment
 from localcloud.processes import die_with_parent, record
 
 _PRELOADED = (
@@ -107,21 +108,11 @@ class Host:
     # -- starting
 
     def _start_jvm(self) -> subprocess.Popen[bytes]:
-        spark_home = self.start["spark_home"]
         self.info = Path(self.start["work_dir"]) / "gateway"
         self.info.unlink(missing_ok=True)
         env = dict(os.environ) | self.start["env"]
-        env |= {
-            "SPARK_HOME": spark_home,
-            "SPARK_CONF_DIR": self.start["conf_dir"],
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-            "SPARK_CONNECT_MODE": "0",
-            # glibc otherwise keeps a large arena for each of the JVM's threads.
-            "MALLOC_ARENA_MAX": "2",
-            "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self.info),
-        }
+        env |= java_environment(Path(self.start["spark_home"]), Path(self.start["conf_dir"]))
+        env["_PYSPARK_DRIVER_CONN_INFO_PATH"] = str(self.info)
         # The JVM ends when its stdin does.
         return subprocess.Popen(
             self.start["java"],

@@ -128,9 +128,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Remember the configuration for this connection."""
 
         def answer() -> provider_pb2.ConfigureResponse:
-            config, _ = wire.read(request.args)
+            peer, (config, _) = self._peer(context), wire.read(request.args)
             with self._lock:
-                self._sessions[self._peer(context)] = Session(config)
+                self._sessions[peer] = Session(config)
             return provider_pb2.ConfigureResponse(
                 acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
             )
@@ -245,8 +245,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return kind
 
     def _session(self, context: grpc.ServicerContext) -> Session:
+        peer = self._peer(context)
         with self._lock:
-            session = self._sessions.get(self._peer(context))
+            session = self._sessions.get(peer)
         if session is None:
             raise ProviderError(f"the provider {self._provider.name} was used before it was configured")
         return session

@@ -106,7 +106,7 @@ class Execution:
                 end = run_states.CANCELED
             run_states.ended(self.run, end, self._around.now())
             # Nobody would write it later: on a full disk, wait for room.
-            while not self._keep() and not self._abandoned:
+            while not self._keep():
                 self._changed.wait(timeout=_LOOK)
         self._ended(self.run)
 

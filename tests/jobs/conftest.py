@@ -12,41 +12,20 @@ import pytest
 from pyspark.sql import SparkSession
 
 import toolchain
+from localcloud.cluster import ClusterSpec, conf
 
 CONTAINER = "lab@jobs.dfs.core.windows.net"
 
 
 def spark_conf(storage: Path) -> dict[str, str]:
-    """A small local cluster: abfss on a folder, no processes for file modes, no user interface."""
-    checkpoint_manager = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
-    return {
-        "spark.master": "local[2]",
+    """The local cluster's own settings, abfss on a folder included; without its user interface."""
+    cluster = ClusterSpec("tests of the jobs", 2, {}, {}, {CONTAINER: storage}, storage, "", "")
+    return conf.spark_conf(cluster) | {
         "spark.driver.memory": "1g",
-        # The tests' plans are many and small: the optimising compiler would take longer than it saves.
-        "spark.driver.extraJavaOptions": (
-            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -Xmn256m"
-        ),
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": " ".join(conf.JVM_OPTIONS),
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.artifact.isolation.enabled": "false",
-        "spark.sql.codegen.cache.maxEntries": "2000",
-        "spark.sql.warehouse.dir": str(storage / "warehouse"),
         "spark.jars": ",".join(str(jar) for jar in sorted(toolchain.jars("spark").glob("*.jar"))),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # Hadoop asks a process of its own for each file's permissions when Spark asks where its blocks are.
-        "spark.sql.sources.ignoreDataLocality": "true",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.streaming.checkpointFileManagerClass": checkpoint_manager,
-        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-        "spark.hadoop.fs.abfss.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
-        "spark.hadoop.fs.viewfs.overload.scheme.target.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-        f"spark.hadoop.fs.viewfs.mounttable.{CONTAINER}.linkFallback": f"file://{storage}",
     }
 
 
@@ -67,7 +46,7 @@ def spark(spark_settings: dict[str, str]) -> Iterator[SparkSession]:
     """One Spark for all tests of the jobs."""
     os.environ["JAVA_HOME"] = str(toolchain.java().parent.parent)
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.appName("tests of the jobs")
+    builder = SparkSession.builder
     for key, value in spark_settings.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()

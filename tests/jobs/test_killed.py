@@ -31,8 +31,8 @@ for key, value in settings.items():
 spark, layout = builder.getOrCreate(), Layout(root)
 manifest = read_manifest(spark, layout)
 publish.sending(spark, layout, manifest, send, rate=1000).start()
-hub = event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id)
-for start in event_hubs.starters(event_hubs.parsed(hub), event_hubs.parsed(hub), layout, continuous=True):
+stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id))
+for start in event_hubs.starters(stream, stream, layout, continuous=True):
     start()
 spark.streams.awaitAnyTermination()
 """
