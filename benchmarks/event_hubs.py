@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pyspark.sql import SparkSession
 from streaming_lab import event_hubs, files, generator, publish
 from streaming_lab.connection import read_options, write_options
+from streaming_lab.generate import SOURCES
 from streaming_lab.layout import Layout
 
 from benchmarks.common import Outcome, Row, Sizes, alternate, medians, tell
@@ -62,7 +63,7 @@ def run(sizes: Sizes, state: Path) -> Outcome:
 def fill(spark: SparkSession, connection_string: str, events: int) -> None:
     """Send the generator's events as `publish` does, without its bounded rate."""
     records = spark.range(0, events, 1, PARTITIONS).withColumnRenamed("id", "record")
-    rows = publish.messages(generator.hub_events(records, "benchmark"), RUN)
+    rows = publish.messages(generator.hub_events(records, "benchmark", events / SOURCES["hub_events"][0]), RUN)
     rows.write.format("kafka").options(**write_options(connection_string)).save()
 
 

@@ -1,14 +1,15 @@
-"""Exercise 2: the tumbling query as a stream, beside a batch job with the same transform and sink."""
+"""Exercise 2: its three queries as streams, beside a batch job with the same transforms and sinks."""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from streaming_lab import files, generator, windows
-from streaming_lab.generate import input_line
+from streaming_lab.generate import SOURCES, input_line
 from streaming_lab.layout import Layout
 from streaming_lab.schemas import EVENT
 
@@ -16,7 +17,8 @@ from benchmarks.common import Outcome, Row, Sizes, alternate, medians, tell
 from benchmarks.spark import ROOT_URL, in_fresh_jvm, storage
 
 NAME = "windows"
-QUERY = "windows_tumbling"
+TABLES = ("windows_tumbling", "windows_sliding", "windows_quarantine")
+QUERY = TABLES[0]
 LIMIT = 2.0
 ORIGINAL_PARTITIONS = 200
 
@@ -34,27 +36,40 @@ def run(sizes: Sizes, state: Path) -> Outcome:
         NAME,
         sizes.rounds,
         {
-            "stream": lambda: fresh(time_stream, large, windows.FILES_PER_BATCH),
-            "stream, one batch": lambda: fresh(time_stream, large, sizes.window_files),
-            "batch job": lambda: fresh(time_batch, large),
+            "exercise": lambda: fresh(time_exercise, large),
+            "batch job": lambda: fresh(time_exercise_as_batch, large),
+            "one stream": lambda: fresh(time_stream, large),
+            "one batch write": lambda: fresh(time_batch, large),
         },
     )
     against_original = alternate(
         NAME,
         sizes.rounds,
         {
-            "the lab's settings": lambda: fresh(time_stream, small, windows.FILES_PER_BATCH),
+            "the lab's settings": lambda: fresh(time_stream, small),
             "original settings": lambda: fresh(time_original, small_by_path, default_file_systems=True),
         },
     )
     found = medians(against_batch | against_original)
-    batch = found["batch job"]
     events, few = f"{sizes.window_events:,} events", f"{sizes.original_events:,} events"
     files_a_batch = f"{windows.FILES_PER_BATCH} of {sizes.window_files} files a batch"
     return Outcome(
         [
-            Row(NAME, f"stream, {files_a_batch} / batch job, {events}", found["stream"], "s", batch, LIMIT),
-            Row(NAME, f"stream, all files in one batch / batch job, {events}", found["stream, one batch"], "s", batch),
+            Row(
+                NAME,
+                f"exercise 2, {files_a_batch} / batch job, {events}",
+                found["exercise"],
+                "s",
+                found["batch job"],
+                LIMIT,
+            ),
+            Row(
+                NAME,
+                f"its tumbling query alone / batch job, {events}",
+                found["one stream"],
+                "s",
+                found["one batch write"],
+            ),
             Row(
                 NAME,
                 f"original settings / the lab's, {few} in {sizes.original_files} files",
@@ -68,45 +83,86 @@ def run(sizes: Sizes, state: Path) -> Outcome:
 
 
 def make_input(spark: SparkSession, layout: Layout, events: int, count: int) -> None:
-    """The generator's events in so many files, written one after the other."""
-    lines = generator.events(spark.range(0, events, 1, 1).withColumnRenamed("id", "record"), "benchmark")
+    """The generator's events in so many files, written one after the other, as `generate --scale` makes them."""
+    numbers = spark.range(0, events, 1, 1).withColumnRenamed("id", "record")
+    lines = generator.events(numbers, "benchmark", events / SOURCES["events"][0])
     writer = lines.select(input_line("events").alias("value")).write
     writer.option("maxRecordsPerFile", -(-events // count)).mode("overwrite").text(layout.input("events"))
 
 
-def time_stream(spark: SparkSession, layout: Layout, files_per_batch: int) -> float:
-    """Seconds that the lab's query takes, the second time."""
-    _stream(spark, layout, files_per_batch)
-    return _stream(spark, layout, files_per_batch)
+def time_exercise(spark: SparkSession, layout: Layout) -> float:
+    """Seconds that the exercise's three queries take side by side, the second time."""
+    _exercise(spark, layout)
+    return _exercise(spark, layout)
+
+
+def time_exercise_as_batch(spark: SparkSession, layout: Layout) -> float:
+    """Seconds that a batch job takes to write the same three tables, side by side too, the second time."""
+    _exercise_as_batch(spark, layout)
+    return _exercise_as_batch(spark, layout)
+
+
+def time_stream(spark: SparkSession, layout: Layout) -> float:
+    """Seconds that the tumbling query takes, the second time."""
+    _stream(spark, layout)
+    return _stream(spark, layout)
 
 
 def time_batch(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that the batch job takes, the second time."""
+    """Seconds that a batch job takes to write the tumbling query's table, the second time."""
     _batch(spark, layout)
     return _batch(spark, layout)
 
 
 def time_original(spark: SparkSession, layout: Layout) -> float:
     """Seconds that the query takes with the original exercise's settings, after a warm-up with the lab's."""
-    _stream(spark, layout, windows.FILES_PER_BATCH)
+    _stream(spark, layout)
     spark.conf.set("spark.sql.shuffle.partitions", ORIGINAL_PARTITIONS)
     return _stream(spark, layout, files_per_batch=1)
 
 
-def _stream(spark: SparkSession, layout: Layout, files_per_batch: int) -> float:
+def _exercise(spark: SparkSession, layout: Layout) -> float:
+    _clear(spark, layout)
+    started = time.perf_counter()
+    starters = windows.queries(spark, layout, windows.Settings(), continuous=False)
+    for query in [start() for start in starters]:
+        query.awaitTermination()
+    return _stored_after(spark, layout, time.perf_counter() - started, *TABLES)
+
+
+def _exercise_as_batch(spark: SparkSession, layout: Layout) -> float:
+    _clear(spark, layout)
+    chosen = windows.Settings()
+    started = time.perf_counter()
+    rows = spark.read.schema(EVENT).json(layout.input("events"))
+    events = windows.valid(rows)
+    frames = (
+        windows.tumbling(events, chosen.size, chosen.watermark),
+        windows.sliding(events, chosen.size, chosen.slide, chosen.watermark),
+        windows.quarantine(rows),
+    )
+    with ThreadPoolExecutor(len(TABLES)) as pool:
+        list(pool.map(partial(_write, layout), frames, TABLES))
+    return _stored_after(spark, layout, time.perf_counter() - started, *TABLES)
+
+
+def _stream(spark: SparkSession, layout: Layout, files_per_batch: int = windows.FILES_PER_BATCH) -> float:
     _clear(spark, layout)
     started = time.perf_counter()
     counts = _counts(windows.read_events(spark, layout.input("events"), files_per_batch))
     windows.write(counts, QUERY, layout, continuous=False).awaitTermination()
-    return _stored_after(spark, layout, time.perf_counter() - started)
+    return _stored_after(spark, layout, time.perf_counter() - started, QUERY)
 
 
 def _batch(spark: SparkSession, layout: Layout) -> float:
     _clear(spark, layout)
     started = time.perf_counter()
-    counts = _counts(spark.read.schema(EVENT).json(layout.input("events")))
-    counts.write.format("delta").save(layout.table(QUERY))
-    return _stored_after(spark, layout, time.perf_counter() - started)
+    _write(layout, _counts(spark.read.schema(EVENT).json(layout.input("events"))), QUERY)
+    return _stored_after(spark, layout, time.perf_counter() - started, QUERY)
+
+
+def _write(layout: Layout, rows: DataFrame, table: str) -> None:
+    rows.write.format("delta").save(layout.table(table))
 
 
 def _counts(events: DataFrame) -> DataFrame:
@@ -115,12 +171,14 @@ def _counts(events: DataFrame) -> DataFrame:
 
 
 def _clear(spark: SparkSession, layout: Layout) -> None:
-    files.delete(spark, layout.checkpoint(QUERY))
-    files.delete(spark, layout.table(QUERY))
+    for name in TABLES:
+        files.delete(spark, layout.checkpoint(name))
+        files.delete(spark, layout.table(name))
 
 
-def _stored_after(spark: SparkSession, layout: Layout, seconds: float) -> float:
+def _stored_after(spark: SparkSession, layout: Layout, seconds: float, *tables: str) -> float:
     """The seconds, unless nothing was stored in them."""
-    if spark.read.format("delta").load(layout.table(QUERY)).isEmpty():
-        raise RuntimeError(f"{layout.table(QUERY)} is empty: nothing was measured")
+    for name in tables:
+        if spark.read.format("delta").load(layout.table(name)).isEmpty():
+            raise RuntimeError(f"{layout.table(name)} is empty: nothing was measured")
     return seconds

@@ -90,8 +90,8 @@ print("shuffle partitions:", spark.conf.get("spark.sql.shuffle.partitions"))
 # MAGIC windows after each batch: it can never forget one, so it never drops anything and its state grows for ever. So:
 # MAGIC `append` here, and sort where the result is read.
 # MAGIC
-# MAGIC The watermark moves *between* batches: a late row in the batch that moves it is still counted. That is why the files are
-# MAGIC read two at a time.
+# MAGIC The watermark moves *between* batches: a late row in the batch that moves it is still counted, and rows are dropped by
+# MAGIC the watermark of the batch before. That is why the files are read eight at a time: the third batch is the first to drop any.
 
 # COMMAND ----------
 

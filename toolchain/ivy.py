@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -72,9 +71,6 @@ def ensure(java: Path) -> None:
         for jar in locked_jars():
             _verify(work / "jars" / jar.file, jar)
         (work / "jars").rename(_home())
-    for old in _home().parent.iterdir():
-        if old != _home():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _verify(path: Path, jar: Jar) -> None:

@@ -19,7 +19,7 @@ from streaming_lab.session import session
 FILES = 20
 """Files of a source, each with the same number of records."""
 
-SOURCES: dict[str, tuple[int, Callable[[DataFrame, str], DataFrame]]] = {
+SOURCES: dict[str, tuple[int, Callable[[DataFrame, str, float], DataFrame]]] = {
     "activity": (60_000, generator.activity),
     "events": (60_000, generator.events),
     "hub_events": (20_000, generator.hub_events),
@@ -72,7 +72,7 @@ def write_source(spark: SparkSession, layout: Layout, name: str, seed: str, scal
     records = max(1, round(at_scale_1 * scale))
     records_per_file = math.ceil(records / FILES)
     # One partition, so that one task writes the files one after the other: a stream reads them by modification time.
-    lines = expressions(spark.range(0, records, 1, numPartitions=1).withColumnRenamed("id", "record"), seed)
+    lines = expressions(spark.range(0, records, 1, numPartitions=1).withColumnRenamed("id", "record"), seed, scale)
     (
         lines.select(input_line(name).alias("value"))
         .write.option("maxRecordsPerFile", records_per_file)

@@ -23,6 +23,8 @@ MALFORMED, LATE, DUPLICATE, UNORDERED = 0.005, 0.02, 0.01, 0.05
 ACTIVITY_STEP_MS = 5
 EVENT_STEP_S = 5
 HUB_EVENT_STEP_MS = 2_000
+"""The time between two records. Events come closer together at a scale above 1: they last as long as at scale 1, so the
+same share of them is too late."""
 
 SAMPLES_IN_A_ROW = 200
 """Samples (one second of them) that one user sends while doing one thing."""
@@ -54,10 +56,11 @@ PLACES = (
 """Where each user's phone is."""
 
 
-def activity(records: DataFrame, seed: str) -> DataFrame:
+def activity(records: DataFrame, seed: str, _scale: float = 1.0) -> DataFrame:
     """Exercise 1's lines, as `record, kind, body`, from a frame with the numbers in `record`.
 
-    The times of late records are 6 to 36 hours behind; exercise 1 has no watermark, so they are stored like any other.
+    Samples are 5 ms apart at any scale. The times of late records are 6 to 36 hours behind; exercise 1 has no
+    watermark, so they are stored like any other.
     """
     number = F.col("record")
     time_ms = F.lit(START * 1000) + number * ACTIVITY_STEP_MS - F.col("behind")
@@ -72,29 +75,31 @@ def activity(records: DataFrame, seed: str) -> DataFrame:
     return _spoilt(lines.withColumn("body", body), seed, field="x")
 
 
-def events(records: DataFrame, seed: str) -> DataFrame:
+def events(records: DataFrame, seed: str, scale: float = 1.0) -> DataFrame:
     """Exercise 2's lines, as `record, kind, body`: one event every 5 seconds, so 60,000 of them last 3.5 days.
 
-    Unordered records are up to 90 minutes behind, within the watermark of 2 hours. Late ones are 6 to 36 hours behind:
-    the watermark that drops them is as old as the batch before, in which hours of events may be.
+    Unordered records are up to 90 minutes behind, within the watermark of 2 hours. Late ones are 36 to 72 hours behind:
+    the watermark that drops them is as old as the batch before, in which more than a day of events may be.
     """
     number = F.col("record")
-    time_s = F.lit(START) + number * EVENT_STEP_S + (_draw(seed, "second", number) * EVENT_STEP_S).cast("long")
+    step_s = EVENT_STEP_S / max(1.0, scale)
+    time_s = F.lit(START) + ((number + _draw(seed, "second", number)) * step_s).cast("long")
     action = _choice(ACTIONS, _draw(seed, "action", number))
     body = F.to_json(F.struct((time_s - F.col("behind")).alias("time"), action.alias("action")))
     lines = _with_kind(records, seed, "events")
-    lines = _with_behind(lines, seed, late=(6 * 3600, 36 * 3600), unordered=90 * 60)
+    lines = _with_behind(lines, seed, late=(36 * 3600, 72 * 3600), unordered=90 * 60)
     return _spoilt(lines.withColumn("body", body), seed, field="time")
 
 
-def hub_events(records: DataFrame, seed: str) -> DataFrame:
+def hub_events(records: DataFrame, seed: str, scale: float = 1.0) -> DataFrame:
     """Exercise 3's events, as `record, kind, body`: one every 2 seconds, so 20,000 of them last 11 hours.
 
     A duplicate is a later transmission, up to 51 records on, of an earlier event: same body, same id. Unordered records
     are up to 5 minutes behind, within the deduplication's watermark of 10 minutes; late ones are 4 to 12 hours behind.
     """
     number = F.col("number")
-    arrival_ms = F.lit(START * 1000) + number * HUB_EVENT_STEP_MS - F.col("behind")
+    step_ms = HUB_EVENT_STEP_MS / max(1.0, scale)
+    arrival_ms = F.lit(START * 1000) + (number * step_ms).cast("long") - F.col("behind")
     # The phone's own clock, in nanoseconds: 20 to 120 ms before the arrival.
     delay_ns = (_draw(seed, "delay", number) * 100_000_000).cast("long") + 20_000_000
     body = F.to_json(

@@ -16,9 +16,9 @@ COUNT = 13_000
 def records(spark):
     """The collected records of a source, by number."""
 
-    def make(source, seed="spring/ann", count=COUNT, partitions=1):
+    def make(source, seed="spring/ann", count=COUNT, partitions=1, scale=1.0):
         numbers = spark.range(0, count, 1, numPartitions=partitions).withColumnRenamed("id", "record")
-        rows = generate.SOURCES[source][1](numbers, seed).collect()
+        rows = generate.SOURCES[source][1](numbers, seed, scale).collect()
         return sorted((row["record"], row["kind"], row["body"]) for row in rows)
 
     return cache(make)
@@ -47,9 +47,20 @@ def test_late_and_unordered_events_are_as_far_behind_as_stated(records):
     for record, kind, body in records("events"):
         if kind in behind:
             behind[kind].append(generator.START + record * generator.EVENT_STEP_S - json.loads(body)["time"])
-    assert 6 * 3600 - 5 < min(behind["late"]) < 7 * 3600 and 35 * 3600 < max(behind["late"]) <= 36 * 3600
+    assert 36 * 3600 - 5 < min(behind["late"]) < 37 * 3600 and 71 * 3600 < max(behind["late"]) <= 72 * 3600
     assert 0 <= max(behind["unordered"]) <= 90 * 60 < 2 * 3600
     assert -5 < min(behind["ordinary"]) <= max(behind["ordinary"]) <= 0
+
+
+@pytest.mark.parametrize(("source", "field"), [("events", "time"), ("hub_events", "Arrival_Time")])
+def test_above_scale_1_more_events_last_as_long_as_at_scale_1(records, source, field):
+    def last(count, scale):
+        rows = records(source, count=count, scale=scale)
+        return max(json.loads(body)[field] for _, kind, body in rows if kind == "ordinary")
+
+    start = generator.START * (1000 if field == "Arrival_Time" else 1)
+    assert last(4_000, scale=4) - start == pytest.approx(last(1_000, scale=1) - start, rel=0.01)
+    assert last(1_000, scale=0.25) == last(1_000, scale=1)
 
 
 def test_a_duplicate_repeats_a_whole_event_of_the_last_51_records(records):

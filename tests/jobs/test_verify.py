@@ -24,10 +24,9 @@ class Lab:
         self.root = "abfss://lab@jobs.dfs.core.windows.net/verified"
         self.layout = Layout(self.root)
 
-    def run(self, monkeypatch):
-        """12 files a source; enough events for windows to close and for hub events to come late."""
+    def run(self):
+        """Enough batches for windows to close, and for events of both exercises to come too late."""
         spark, layout = self.spark, self.layout
-        monkeypatch.setattr(generate, "FILES", 12)
         self.manifest, _ = generate.generate(spark, layout, "course/student", 0.1)
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
         settings = windows.use_settings(spark, layout, windows.Settings())
@@ -55,8 +54,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(spark, storage, broker):
     lab = Lab(spark, storage, broker.hub("verified"))
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        lab.run(monkeypatch)
+    lab.run()
     return lab
 
 
@@ -171,8 +169,8 @@ def test_missing_input_files_are_named(lab, run_verify):
     with without(lab, "input/events", 3) as event_file, without(lab, "input/hub_events", 2) as hub_file:
         verdict, _ = run_verify(lab, "windows,event_hubs")
     events, hub_events = (exercise["problems"][0] for exercise in verdict["exercises"])
-    assert f"has 11 of 12 files and 5,500 of 6,000 records; gone: {event_file}" in events
-    assert f"has 11 of 12 files and 1,833 of 2,000 records; gone: {hub_file}" in hub_events
+    assert f"has 19 of 20 files and 5,700 of 6,000 records; gone: {event_file}" in events
+    assert f"has 19 of 20 files and 1,900 of 2,000 records; gone: {hub_file}" in hub_events
 
 
 def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
