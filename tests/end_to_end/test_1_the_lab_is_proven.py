@@ -22,7 +22,9 @@ def notebook(lab):
     path = f"{outputs['home']}/tampering"
 
     def run(*cells: str) -> None:
-        source = "\n\n# COMMAND ----------\n\n".join(["# Databricks notebook source", *cells])
+        # With the default of 200 shuffle partitions, one RESTORE takes more than a minute.
+        setting = "spark.conf.set('spark.sql.shuffle.partitions', 2)"
+        source = "\n\n# COMMAND ----------\n\n".join(["# Databricks notebook source", setting, *cells])
         client.workspace.import_(
             path,
             content=base64.b64encode(source.encode()).decode(),
