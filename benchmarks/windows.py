@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ QUERY = TABLES[0]
 LIMIT = 2.0
 ORIGINAL_PARTITIONS = 200
 
+Work = Callable[[SparkSession, Layout], None]
+
 
 def run(sizes: Sizes, state: Path) -> Outcome:
     """Both comparisons: with a batch job on the large input, with the original settings on the small one."""
@@ -36,17 +39,17 @@ def run(sizes: Sizes, state: Path) -> Outcome:
         NAME,
         sizes.rounds,
         {
-            "exercise": lambda: fresh(time_exercise, large),
-            "batch job": lambda: fresh(time_exercise_as_batch, large),
-            "one stream": lambda: fresh(time_stream, large),
-            "one batch write": lambda: fresh(time_batch, large),
+            "exercise": lambda: fresh(second_time, large, exercise, TABLES),
+            "batch job": lambda: fresh(second_time, large, exercise_as_batch, TABLES),
+            "one stream": lambda: fresh(second_time, large, tumbling, [QUERY]),
+            "one batch write": lambda: fresh(second_time, large, tumbling_as_batch, [QUERY]),
         },
     )
     against_original = alternate(
         NAME,
         sizes.rounds,
         {
-            "the lab's settings": lambda: fresh(time_stream, small),
+            "the lab's settings": lambda: fresh(second_time, small, tumbling, [QUERY]),
             "original settings": lambda: fresh(time_original, small_by_path, default_file_systems=True),
         },
     )
@@ -90,94 +93,62 @@ def make_input(spark: SparkSession, layout: Layout, events: int, count: int) -> 
     writer.option("maxRecordsPerFile", -(-events // count)).mode("overwrite").text(layout.input("events"))
 
 
-def time_exercise(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that the exercise's three queries take side by side, the second time."""
-    _exercise(spark, layout)
-    return _exercise(spark, layout)
-
-
-def time_exercise_as_batch(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that a batch job takes to write the same three tables, side by side too, the second time."""
-    _exercise_as_batch(spark, layout)
-    return _exercise_as_batch(spark, layout)
-
-
-def time_stream(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that the tumbling query takes, the second time."""
-    _stream(spark, layout)
-    return _stream(spark, layout)
-
-
-def time_batch(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that a batch job takes to write the tumbling query's table, the second time."""
-    _batch(spark, layout)
-    return _batch(spark, layout)
+def second_time(spark: SparkSession, layout: Layout, work: Work, tables: Sequence[str]) -> float:
+    """Seconds that the work takes to write the tables, once the JVM is warm: when it is done the second time."""
+    _timed(spark, layout, work, tables)
+    return _timed(spark, layout, work, tables)
 
 
 def time_original(spark: SparkSession, layout: Layout) -> float:
-    """Seconds that the query takes with the original exercise's settings, after a warm-up with the lab's."""
-    _stream(spark, layout)
+    """Seconds that the tumbling query takes with the original exercise's settings, after a warm-up with the lab's."""
+    _timed(spark, layout, tumbling, [QUERY])
     spark.conf.set("spark.sql.shuffle.partitions", ORIGINAL_PARTITIONS)
-    return _stream(spark, layout, files_per_batch=1)
+    return _timed(spark, layout, partial(tumbling, files_per_batch=1), [QUERY])
 
 
-def _exercise(spark: SparkSession, layout: Layout) -> float:
-    _clear(spark, layout)
-    started = time.perf_counter()
+def exercise(spark: SparkSession, layout: Layout) -> None:
+    """The exercise's three queries, side by side."""
     starters = windows.queries(spark, layout, windows.Settings(), continuous=False)
     for query in [start() for start in starters]:
         query.awaitTermination()
-    return _stored_after(spark, layout, time.perf_counter() - started, *TABLES)
 
 
-def _exercise_as_batch(spark: SparkSession, layout: Layout) -> float:
-    _clear(spark, layout)
-    chosen = windows.Settings()
-    started = time.perf_counter()
-    rows = spark.read.schema(EVENT).json(layout.input("events"))
-    events = windows.valid(rows)
-    frames = (
-        windows.tumbling(events, chosen.size, chosen.watermark),
-        windows.sliding(events, chosen.size, chosen.slide, chosen.watermark),
-        windows.quarantine(rows),
-    )
-    with ThreadPoolExecutor(len(TABLES)) as pool:
-        list(pool.map(partial(_write, layout), frames, TABLES))
-    return _stored_after(spark, layout, time.perf_counter() - started, *TABLES)
+def exercise_as_batch(spark: SparkSession, layout: Layout) -> None:
+    """A batch job that writes the same three tables, side by side too."""
+    frames = _batch_outputs(spark, layout)
+    with ThreadPoolExecutor(len(frames)) as pool:
+        list(pool.map(partial(_write, layout), frames.keys(), frames.values()))
 
 
-def _stream(spark: SparkSession, layout: Layout, files_per_batch: int = windows.FILES_PER_BATCH) -> float:
-    _clear(spark, layout)
-    started = time.perf_counter()
-    counts = _counts(windows.read_events(spark, layout.input("events"), files_per_batch))
+def tumbling(spark: SparkSession, layout: Layout, files_per_batch: int = windows.FILES_PER_BATCH) -> None:
+    """The tumbling query alone."""
+    rows = windows.read_events(spark, layout.input("events"), files_per_batch)
+    counts = windows.outputs(rows, rows, windows.Settings())[QUERY]
     windows.write(counts, QUERY, layout, continuous=False).awaitTermination()
-    return _stored_after(spark, layout, time.perf_counter() - started, QUERY)
 
 
-def _batch(spark: SparkSession, layout: Layout) -> float:
-    _clear(spark, layout)
-    started = time.perf_counter()
-    _write(layout, _counts(spark.read.schema(EVENT).json(layout.input("events"))), QUERY)
-    return _stored_after(spark, layout, time.perf_counter() - started, QUERY)
+def tumbling_as_batch(spark: SparkSession, layout: Layout) -> None:
+    """A batch job that writes the tumbling query's table."""
+    _write(layout, QUERY, _batch_outputs(spark, layout)[QUERY])
 
 
-def _write(layout: Layout, rows: DataFrame, table: str) -> None:
+def _batch_outputs(spark: SparkSession, layout: Layout) -> dict[str, DataFrame]:
+    rows = spark.read.schema(EVENT).json(layout.input("events"))
+    return windows.outputs(rows, rows, windows.Settings())
+
+
+def _write(layout: Layout, table: str, rows: DataFrame) -> None:
     rows.write.format("delta").save(layout.table(table))
 
 
-def _counts(events: DataFrame) -> DataFrame:
-    chosen = windows.Settings()
-    return windows.tumbling(windows.valid(events), chosen.size, chosen.watermark)
-
-
-def _clear(spark: SparkSession, layout: Layout) -> None:
+def _timed(spark: SparkSession, layout: Layout, work: Work, tables: Sequence[str]) -> float:
+    """Seconds of the work from nothing; RuntimeError where it stored nothing."""
     for name in TABLES:
         files.delete(spark, layout.checkpoint(name))
         files.delete(spark, layout.table(name))
-
-
-def _stored_after(spark: SparkSession, layout: Layout, seconds: float, *tables: str) -> float:
-    """The seconds, unless nothing was stored in them."""
+    started = time.perf_counter()
+    work(spark, layout)
+    seconds = time.perf_counter() - started
     for name in tables:
         if spark.read.format("delta").load(layout.table(name)).isEmpty():
             raise RuntimeError(f"{layout.table(name)} is empty: nothing was measured")

@@ -122,17 +122,22 @@ def write(rows: DataFrame, name: str, layout: Layout, *, continuous: bool) -> St
     return with_trigger(writer, continuous=continuous, every=TRIGGER).start(layout.table(name))
 
 
+def outputs(to_count: DataFrame, to_quarantine: DataFrame, settings: Settings) -> dict[str, DataFrame]:
+    """The exercise's three tables by name. Both frames are the same events; as streams their batches may differ."""
+    events = valid(to_count)
+    return {
+        "windows_tumbling": tumbling(events, settings.size, settings.watermark),
+        "windows_sliding": sliding(events, settings.size, settings.slide, settings.watermark),
+        "windows_quarantine": quarantine(to_quarantine),
+    }
+
+
 def queries(
     spark: SparkSession, layout: Layout, settings: Settings, *, continuous: bool
 ) -> list[Callable[[], StreamingQuery]]:
     """What starts the exercise's three queries; each reads the files by itself, at its own pace."""
     path = layout.input("events")
-    events = valid(read_events(spark, path))
-    frames = {
-        "windows_tumbling": tumbling(events, settings.size, settings.watermark),
-        "windows_sliding": sliding(events, settings.size, settings.slide, settings.watermark),
-        "windows_quarantine": quarantine(read_events(spark, path, QUARANTINE_FILES)),
-    }
+    frames = outputs(read_events(spark, path), read_events(spark, path, QUARANTINE_FILES), settings)
 
     def starter(name: str, frame: DataFrame) -> Callable[[], StreamingQuery]:
         return lambda: write(frame, name, layout, continuous=continuous)
