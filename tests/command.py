@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,22 @@ LIMIT = pytest.mark.timeout(1800)
 """A run of the whole lab takes minutes, and more where the machine is slow."""
 
 
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
+    """Wait for a condition; the test fails when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
 @dataclass
 class Lab:
     """The `lab` command against one state folder, and the ways in that a user's own programs have."""
 
     state: Path
     ledger: dict = field(default_factory=dict)
+    _outputs: dict[str, dict] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,7 +75,10 @@ class Lab:
         return (self.state / "token").read_text().strip()
 
     def outputs(self, student: str = "dev") -> dict:
-        return self.json("status", "--student", student)["outputs"]
+        """The outputs of a student's stack, asked for once: they stay as they are while the lab is up."""
+        if student not in self._outputs:
+            self._outputs[student] = self.json("status", "--student", student)["outputs"]
+        return self._outputs[student]
 
     def workspace(self, student: str = "dev") -> WorkspaceClient:
         url = self.endpoint["workspaces"][self.outputs(student)["workspaceUrl"]]

@@ -6,7 +6,7 @@ import sys
 import time
 
 from toolchain import archive, engine, ivy, jvm, venv
-from toolchain.common import ROOT, ToolMissing, cache, locked
+from toolchain.common import ROOT, ToolMissing, cache, locked, say_last
 
 
 def _versions() -> str:
@@ -33,11 +33,9 @@ def main() -> int:
             engine.ensure()
         told = _versions()
     except ToolMissing as missing:
-        clear = "\r\033[2K" if sys.stdout.isatty() else ""
-        print(f"{clear}error      set-up: {missing}", file=sys.stderr)
+        say_last(f"error      set-up: {missing}", sys.stderr)
         return 1
-    clear = "\r\033[2K" if sys.stdout.isatty() else ""
-    print(f"{clear}set-up     {told:<98}{time.monotonic() - began:>8.1f} s", flush=True)
+    say_last(f"set-up     {told:<98}{time.monotonic() - began:>8.1f} s")
     return 0
 
 

@@ -20,7 +20,8 @@ def path() -> Path:
 
 def ensure(java: Path) -> None:
     """Make the archive unless this Java can use the one that is there."""
-    say("looking for the archive of Spark's classes (making it takes 1 minute)")
+    if not path().is_file():
+        say("archiving Spark's classes (1 minute)")
     maker: list[str | Path] = [VENV / "bin/python", "-m", "localcloud.cluster.archive"]
     try:
         run([*maker, "--java", java, "--spark-jars", folder("spark"), path()], "Archiving Spark's classes", cwd=ROOT)

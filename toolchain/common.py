@@ -9,8 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Where lines can't be replaced, such as in CI's log, each stands on its own.
+_CLEAR = "\r\033[2K" if sys.stdout.isatty() else ""
 
 
 class ToolMissing(Exception):
@@ -43,10 +47,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Show what is under way: one line that the next one replaces on a terminal, nothing elsewhere."""
-    if sys.stdout.isatty():
-        sys.stdout.write(f"\r\033[2Kset-up     {text} …")
-        sys.stdout.flush()
+    """Show what is under way: one line, which the next one replaces on a terminal."""
+    print(f"{_CLEAR}set-up     {text} …", end="" if _CLEAR else "\n", flush=True)
+
+
+def say_last(text: str, file: TextIO | None = None) -> None:
+    """Show how it ended, in the place of what was under way; on stdout unless another file is given."""
+    print(_CLEAR, end="", flush=True)
+    print(text, file=file, flush=True)
 
 
 def run(

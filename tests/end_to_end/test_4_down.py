@@ -21,11 +21,11 @@ def test_down_a_second_time_is_no_error(lab):
 
 def test_after_down_everything_works_again_and_data_can_be_kept(lab):
     lab("up")
-    lab("run", "concepts", "--scale", "0.05")
+    lab("run", "windows", "--scale", "0.05")
     assert lab.json("down", "--keep-data") == {"leftovers": []}
     kept = list((lab.state / "kept").glob("dev-*"))
     assert len(kept) == 1
-    assert list(kept[0].rglob("tables/activity/_delta_log"))
+    assert list(kept[0].rglob("tables/windows_tumbling/_delta_log"))
 
 
 @pytest.mark.parametrize(

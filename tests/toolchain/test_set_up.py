@@ -89,6 +89,12 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
         pass
 
 
+def test_long_work_is_told_where_lines_cannot_be_replaced_too(capsys):
+    common.say("building Pulumi")
+    common.say_last("set-up     done")
+    assert capsys.readouterr().out == "set-up     building Pulumi …\nset-up     done\n"
+
+
 def test_set_up_needs_the_standard_library_alone():
     """The system's python has none of the project's packages when set-up starts."""
     subprocess.run(
