@@ -52,6 +52,10 @@ class Arm:
         within = f"/resourceGroups/{group}" if group else ""
         return list(self._pages(f"/subscriptions/{self.subscription}{within}/resources"))
 
+    def delete(self, resource_id: str) -> None:
+        """Delete the resource with this ARM id, which may be gone already; for types that Azure deletes at once."""
+        self._request("DELETE", resource_id, _api_version(resource_id))
+
     def delete_group(self, name: str, timeout: float = 1800) -> bool:
         """Delete a resource group with everything in it and wait until it is gone.
 

@@ -39,12 +39,18 @@ class Engine:
 
     Pulumi.yaml and the stack's configuration are written to the state folder, where `lab env` lets the CLI work
     too, so that nothing of a stack (its `encryptionsalt` above all) is written into the checkout.
+
+    Raises LabError where the Pulumi CLI is missing, so before anything is started for it.
     """
 
     def __init__(self, project: Project, cloud: Cloud, student: str):
         self.project = project
         self.cloud = cloud
         self.student = student
+        try:
+            self._pulumi = toolchain.pulumi()
+        except toolchain.ToolMissing as missing:
+            raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None
 
     @property
     def config_file(self) -> Path:
@@ -142,12 +148,11 @@ class Engine:
             write_private(file, text)
 
     def _workspace(self, program: Callable[[], None] | None) -> auto.LocalWorkspace:
-        try:
-            cli = Cli(toolchain.pulumi())
-        except toolchain.ToolMissing as missing:
-            raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None
         return auto.LocalWorkspace(
-            work_dir=str(self.cloud.folder), program=program, env_vars=self.cloud.engine_env(), pulumi_command=cli
+            work_dir=str(self.cloud.folder),
+            program=program,
+            env_vars=self.cloud.engine_env(),
+            pulumi_command=Cli(self._pulumi),
         )
 
     def _operate(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra import naming
 from lab.arm import Arm
 from lab.state import State
 
@@ -24,9 +25,16 @@ class Names:
     budgets: frozenset[str] = frozenset()
 
 
-def names_of(student: str, state: State | None, config: Mapping[str, str]) -> Names:
-    """The student's names, from the engine's record (complete or interrupted) and the configuration."""
+def names_of(student: str, state: State | None, config: Mapping[str, str], subscription: str) -> Names:
+    """The student's names: those that the program gives, and those in the engine's record (complete or interrupted).
+
+    With the program's own names, `down` works when the record is lost too.
+    """
     groups, budgets = set(), set()
+    if config.get("course"):
+        given = naming.Names(subscription, config["course"], student)
+        groups |= {given.resource_group, given.managed_resource_group}
+        budgets.add(_budget(f"/subscriptions/{subscription}", given.budget))
     for resource in _recorded(state):
         inputs = resource.get("inputs") or {}
         if resource["type"] == "azure-native:resources:ResourceGroup":
@@ -34,7 +42,7 @@ def names_of(student: str, state: State | None, config: Mapping[str, str]) -> Na
         elif resource["type"] == "azure-native:databricks:Workspace":
             groups.add(str(inputs.get("managedResourceGroupId", "")).rpartition("/")[2].lower())
         elif resource["type"] == "azure-native:consumption:Budget":
-            budgets.add(f"{inputs.get('scope')}/providers/Microsoft.Consumption/budgets/{inputs.get('budgetName')}")
+            budgets.add(_budget(str(inputs.get("scope")), str(inputs.get("budgetName"))))
     outputs = state.outputs if state else {}
     groups |= {str(outputs.get(key, "")).lower() for key in ("resourceGroup", "managedResourceGroup")}
     tags = {"student": student, **({"course": config["course"]} if config.get("course") else {})}
@@ -42,13 +50,15 @@ def names_of(student: str, state: State | None, config: Mapping[str, str]) -> Na
 
 
 def delete_remaining(arm: Arm, names: Names) -> None:
-    """Delete the groups that outlive the program's own resources, above all the workspace's managed group.
+    """Delete the groups and budgets that the engine has not deleted, above all the workspace's managed group.
 
     With Unity Catalog on, Azure leaves that group behind, with a storage account in it that costs money.
     """
     for group in arm.groups():
         if str(group["name"]).lower() in names.groups:
             arm.delete_group(group["name"])
+    for budget in names.budgets:
+        arm.delete(budget)
 
 
 def leftovers(arm: Arm, names: Names) -> list[str]:
@@ -57,6 +67,10 @@ def leftovers(arm: Arm, names: Names) -> list[str]:
     resources = [one["id"] for one in arm.resources() if _is_theirs(one, names) or _group_of(one) in names.groups]
     budgets = [budget for budget in names.budgets if arm.exists(budget)]
     return sorted({*groups, *resources, *budgets})
+
+
+def _budget(scope: str, name: str) -> str:
+    return f"{scope}/providers/Microsoft.Consumption/budgets/{name}"
 
 
 def _recorded(state: State | None) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from lab.leftovers import delete_remaining, leftovers, names_of
 from lab.locks import held
 from lab.overrides import current_config, keep_overrides, kept_overrides
 from lab.program import preload
-from lab.project import Project, StackConfig, ensure_writable, stack_config, validate
+from lab.project import Project, StackConfig, ensure_usable, stack_config, validate
 from lab.recovery import finish_interrupted
 from lab.report import Report
 from lab.state import State, read
@@ -45,7 +45,7 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
     kept = kept_overrides(cloud, student)
     config = stack_config(project, student, kept, given)
     validate(project, config)
-    ensure_writable(project.state)
+    ensure_usable(project.state)
     preload(project.root)
     from lab.engine import Engine
 
@@ -86,7 +86,7 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         kept = _stop_and_keep(cloud, student, state, keep_data=keep_data, report=report) if state else None
         deleted = _destroy(engine, cloud, state, report) if state else 0
         arm = cloud.arm()
-        names = names_of(student, state, current_config(project, cloud, student).of(project.name))
+        names = names_of(student, state, current_config(project, cloud, student).of(project.name), arm.subscription)
         report.now("asking the cloud what is left")
         delete_remaining(arm, names)
         left = leftovers(arm, names)

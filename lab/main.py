@@ -5,6 +5,7 @@ Everything slow is imported inside the commands: `lab --help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -344,22 +345,19 @@ def main(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         screen.error("usage", error.format_message(), f"See {context.command_path if context else 'lab'} --help.")
         return 2
-    except LabError as error:
-        if "--debug" in arguments and error.detail:
-            print(error.detail, file=sys.stderr)
-        screen.error(error.what, error.message, error.advice)
-        if "--debug" in arguments:
-            raise
-        return error.code
     except (KeyboardInterrupt, exceptions.Abort):
         screen.error(
             "interrupted", "the command stopped half-way", "Run the same command again: it goes on from there."
         )
         return 130
     except Exception as error:
+        told = _told(error)
+        if "--debug" in arguments and told.detail:
+            print(told.detail, file=sys.stderr)
+        screen.error(told.what, told.message, told.advice)
         if "--debug" in arguments:
             raise
-        return _unexpected(screen, error)
+        return told.code
     # typer too makes a KeyboardInterrupt this code.
     if returned == 130:
         screen.error(
@@ -368,22 +366,34 @@ def main(arguments: list[str]) -> int:
     return returned if isinstance(returned, int) else 0
 
 
-def _unexpected(screen: Screen, error: Exception) -> int:
-    """The sentence for what no function foresaw: a refusal of the operating system or the workspace, our own faults."""
-    from lab.project import unwritable
+def _told(error: Exception) -> LabError:
+    """The sentence for a failure; a full disk is named whatever failed of it."""
+    from lab.project import find, full
 
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        told = unwritable(error)
-        screen.error(told.what, told.message, told.advice)
-    elif isinstance(error, TimeoutError) or type(error).__module__.startswith("requests."):
-        screen.error("workspace", "it does not answer", "Run lab up, which starts what is missing, then try again.")
-    elif type(error).__module__.startswith("databricks.sdk"):
-        screen.error("workspace", str(error).splitlines()[0], "Run lab status to see what there is, then try again.")
-    else:
-        screen.error(
-            "internal", f"{type(error).__name__}: {error}", "Run it again with --debug and report what it prints."
-        )
-    return 1
+    told = error if isinstance(error, LabError) else _unforeseen(error)
+    with contextlib.suppress(LabError):
+        state = find().state
+        if told.code == 1 and told.what != "disk" and full(state):
+            return LabError(
+                "disk",
+                f"no space is left for {state} ({told.what}: {told.message})",
+                "Free some space, then run the same command again.",
+                detail=told.detail,
+            )
+    return told
+
+
+def _unforeseen(error: Exception) -> LabError:
+    """The sentence for what no function foresaw: a refusal of the operating system or the workspace, our own faults."""
+    from lab.project import NO_SPACE, unwritable
+
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in NO_SPACE):
+        return unwritable(error)
+    if isinstance(error, TimeoutError) or type(error).__module__.startswith("requests."):
+        return LabError("workspace", "it does not answer", "Run lab up, which starts what is missing, then try again.")
+    if type(error).__module__.startswith("databricks.sdk"):
+        return LabError("workspace", str(error).splitlines()[0], "Run lab status to see what there is, then try again.")
+    return LabError("internal", f"{type(error).__name__}: {error}", "Run it again with --debug and report its output.")
 
 
 def run() -> None:

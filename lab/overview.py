@@ -30,9 +30,10 @@ def overview(project: Project, cloud: Cloud, student: str, report: Report) -> di
         return told
     cloud.prepare(report)
     state = read(project, cloud, student)
-    names = names_of(student, state, current_config(project, cloud, student).of(project.name))
+    arm = cloud.arm()
+    names = names_of(student, state, current_config(project, cloud, student).of(project.name), arm.subscription)
     report.now("asking the cloud")
-    told["resources"] = leftovers(cloud.arm(), names)
+    told["resources"] = leftovers(arm, names)
     if state is None:
         return told
     told["recorded"] = len(state.own)

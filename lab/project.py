@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ import yaml
 from lab.errors import LabError
 
 STATE_VARIABLE = "STREAMING_LAB_STATE"
+
+# A lab and one run of its exercises write 45 MB; each further run of another scale adds to it.
+NEEDED_BYTES = 250_000_000
+FULL_BYTES = 1_000_000
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -52,21 +58,36 @@ def find() -> Project:
     raise LabError("project", f"no Pulumi.yaml in {here} or above it", "Go to the checkout of the lab, then try again.")
 
 
-def ensure_writable(state: Path) -> None:
-    """Make the state folder; raises LabError where it can't be written."""
+def ensure_usable(state: Path) -> None:
+    """Make the state folder; raises LabError where it can't be written or its disk has no room for a lab."""
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=state) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
+        free = shutil.disk_usage(state).free
     except OSError as error:
         raise unwritable(error, state) from None
+    if free < NEEDED_BYTES:
+        raise LabError(
+            "disk",
+            f"{free / 1e6:,.0f} MB are free for {state}, a lab needs {NEEDED_BYTES / 1e6:,.0f} MB",
+            "Free some space, then run the same command again. Nothing was created.",
+        )
+
+
+def full(state: Path) -> bool:
+    """Whether so little is free for the state folder that any failure may be due to it."""
+    try:
+        return shutil.disk_usage(state).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def unwritable(error: OSError, path: Path | None = None) -> LabError:
     """The sentence for an operating system's refusal to write."""
     where = path or error.filename or "the state folder"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return LabError("disk", f"no space is left for {where}", "Free some space, then run the same command again.")
     reason = (error.strerror or str(error)).lower()
     advice = f"Make it writable, or set {STATE_VARIABLE} to a folder that is."

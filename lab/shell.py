@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.lifecycle import prepare_stack
 from lab.locks import held
 from lab.overrides import current_config
-from lab.project import Project, ensure_writable, validate
+from lab.project import Project, ensure_usable, validate
 from lab.report import Report
 
 
@@ -26,7 +26,7 @@ def exports(project: Project, cloud: Cloud, student: str, report: Report) -> dic
     engine = Engine(project, cloud, student)
     config = current_config(project, cloud, student)
     validate(project, config)
-    ensure_writable(project.state)
+    ensure_usable(project.state)
     with held(engine.lock, "lab env", report):
         cloud.prepare(report)
         prepare_stack(engine, config, report)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.errors import LabError
+
 if TYPE_CHECKING:
     from lab.clouds import Cloud
     from lab.project import Project
@@ -35,7 +37,7 @@ class State:
 
 
 def read(project: Project, cloud: Cloud, student: str) -> State | None:
-    """The record of a student's stack, or None when there is no such stack."""
+    """The record of a student's stack, or None when there is no such stack; raises LabError when it can't be read."""
     backend = cloud.backend()
     if backend is None:
         from lab.engine import Engine
@@ -48,6 +50,13 @@ def read(project: Project, cloud: Cloud, student: str) -> State | None:
             deployment = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
         except FileNotFoundError:
             deployment = None
+        except ValueError:
+            # The engine writes it whole or not at all, unless the disk is full.
+            raise LabError(
+                "state",
+                f"{file} is damaged",
+                f"Delete it, then run lab down: it asks the cloud itself what there is of {student}.",
+            ) from None
     if deployment is None:
         return None
     return State(deployment.get("resources") or [], deployment.get("pending_operations") or [])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -28,21 +29,38 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 120)
         time.sleep(0.05)
 
 
+def namespace(kinds: str, first: str) -> list[str]:
+    """The command that runs another one in a namespace of its own: `unshare`'s kinds, and what root there does first.
+
+    Skips the test where the system lets users make none.
+    """
+    command = ["unshare", f"-r{kinds}", "sh", "-c", f'{first} && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("users can't make namespaces on this system")
+    return command
+
+
 @dataclass
 class Lab:
-    """The `lab` command against one state folder, and the ways in that a user's own programs have."""
+    """The `lab` command against one state folder, and the ways in that a user's own programs have.
+
+    variables: what differs in the environment; within: the start of a command that runs `lab`
+    """
 
     state: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
     ledger: dict = field(default_factory=dict)
     _outputs: dict[str, dict] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "STREAMING_LAB_STATE": str(self.state), "NO_COLOR": "1", "COLUMNS": "160"}
+        own = {"STREAMING_LAB_STATE": str(self.state), "NO_COLOR": "1", "COLUMNS": "160"}
+        return {**os.environ, **own, **self.variables}
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [Path(sys.executable).with_name("lab"), *arguments],
+            [*self.within, Path(sys.executable).with_name("lab"), *arguments],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,7 @@
 """One run while it is active: its tasks in the order of their dependencies, each in a thread, on their clusters."""
 
+import copy
+import itertools
 import logging
 import sqlite3
 import threading
@@ -71,6 +73,11 @@ class Execution:
         """Begin, in a thread of its own."""
         threading.Thread(target=self._main, name=f"run-{self.run['run_id']}", daemon=True).start()
 
+    def record(self) -> Record:
+        """The run as it is now, saved or not."""
+        with self._changed:
+            return copy.deepcopy(self.run)
+
     def cancel(self) -> None:
         """Ask every task to stop; returns at once."""
         with self._changed:
@@ -105,7 +112,7 @@ class Execution:
             elif self._cancelled and end.result != "SUCCESS":
                 end = run_states.CANCELED
             run_states.ended(self.run, end, self._around.now())
-            # Nobody would write it later: on a full disk, wait for room.
+            # Nobody would write it later: on a full disk, wait for room, telling the end meanwhile.
             while not self._keep():
                 self._changed.wait(timeout=_LOOK)
         self._ended(self.run)
@@ -131,9 +138,9 @@ class Execution:
         return not all(run_states.is_final(task) for task in self._tasks.values())
 
     def _task(self, task: Record) -> None:
-        while True:
+        for attempt in itertools.count():
             try:
-                end = self._attempt(task)
+                end = self._attempt(task, attempt)
             except Exception as problem:  # a task must end, whatever happens to its thread
                 end = failed(f"Internal error: {problem!r}", "INTERNAL_ERROR", "INTERNAL_ERROR")
             with self._changed:
@@ -147,8 +154,6 @@ class Execution:
                 run_states.moving(task, "WAITING_FOR_RETRY", end.message)
                 self._keep()
                 self._changed.wait_for(lambda: self._cancelled, timeout=retry)
-                task["attempt_number"] += 1
-                task["run_id"] = self._around.next_run_id()
 
     def _retries(self, task: Record, end: End) -> float:
         """Seconds until the next attempt; 0: there is none."""
@@ -165,10 +170,13 @@ class Execution:
         pause: int = task.get("min_retry_interval_millis", 0)
         return max(0.001, pause / 1000)
 
-    def _attempt(self, task: Record) -> End:
+    def _attempt(self, task: Record, attempt: int) -> End:
         cluster_id = task["existing_cluster_id"]
         around = self._around
         with self._changed:
+            task["attempt_number"] = attempt
+            if attempt:
+                task["run_id"] = around.next_run_id()
             task["start_time"] = around.now()
             task.pop("_running_since", None)
             task["cluster_instance"] = {"cluster_id": cluster_id}

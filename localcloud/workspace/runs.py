@@ -117,7 +117,7 @@ class Runs:
         """Runs, newest first. active: only those that are (True) or are not (False)."""
         return [
             _public(run)
-            for run in self._runs.values()[::-1]
+            for run in map(self._current, self._runs.values()[::-1])
             if (job_id is None or run["job_id"] == job_id)
             and (active is None or active is not run_states.is_final(run))
             and (run_type is None or run["run_type"] == run_type)
@@ -303,11 +303,16 @@ class Runs:
 
     def _find(self, run_id: int) -> Record:
         if found := self._runs.get(_key(run_id)):
-            return found
-        for run in self._runs.values()[::-1]:
+            return self._current(found)
+        for run in map(self._current, self._runs.values()[::-1]):
             if any(task["run_id"] == run_id for task in run["tasks"]):
                 return run
         raise invalid(f"Run {run_id} does not exist.")
+
+    def _current(self, run: Record) -> Record:
+        """A stored run as it is now: on a full disk its changes can't be stored, and must be told all the same."""
+        execution = self._active.get(run["run_id"])
+        return execution.record() if execution else run
 
     def _known(self, token: str | None) -> Record | None:
         if token and len(token) > 64:

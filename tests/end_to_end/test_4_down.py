@@ -1,6 +1,14 @@
 """Taking it down: nothing is left in the cloud's own view, no process stays, and it all works again."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+
+from tests.command import ROOT, namespace
 
 
 def test_run_and_verify_before_up_say_what_to_do(lab):
@@ -19,10 +27,20 @@ def test_down_a_second_time_is_no_error(lab):
     assert lab.json("down") == {"leftovers": []}
 
 
-def test_after_down_everything_works_again_and_data_can_be_kept(lab):
-    lab("up")
-    lab("run", "windows", "--scale", "0.05")
-    assert lab.json("down", "--keep-data") == {"leftovers": []}
+def test_after_down_everything_works_again_without_a_network_and_data_can_be_kept(lab):
+    offline = namespace("n", "ip link set lo up")
+    steps = "lab up && lab run windows --scale 0.05 && lab down --keep-data --json"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*offline, "sh", "-c", steps],
+        cwd=ROOT,
+        env={**lab.environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"leftovers": []}
     kept = list((lab.state / "kept").glob("dev-*"))
     assert len(kept) == 1
     assert list(kept[0].rglob("tables/windows_tumbling/_delta_log"))

@@ -95,15 +95,22 @@ def test_a_missing_tool_is_told_before_anything_starts(project, monkeypatch):
 class FakeArm:
     subscription = "s"
 
-    def __init__(self, groups, resources):
+    def __init__(self, groups, resources, budgets=()):
         self._groups = groups
         self._resources = resources
+        self.budgets = set(budgets)
 
     def groups(self):
         return self._groups
 
     def resources(self):
         return self._resources
+
+    def delete(self, resource_id):
+        self.budgets.discard(resource_id)
+
+    def exists(self, resource_id):
+        return resource_id in self.budgets
 
     def delete_group(self, name):
         self._groups = [group for group in self._groups if group["name"] != name]
@@ -133,29 +140,31 @@ def test_a_tagged_group_of_another_name_is_a_leftover_that_is_told_and_not_touch
     assert leftovers(arm, names) == [strays[0]["id"]]
 
 
-def test_names_are_known_even_from_an_interrupted_first_up():
+BUDGET = "/subscriptions/s/providers/Microsoft.Consumption/budgets/budget-{}"
+
+
+def test_names_are_the_programs_and_those_of_an_interrupted_first_up():
     pending = {
         "type": "creating",
         "resource": {
             "urn": "urn:x",
             "type": "azure-native:resources:ResourceGroup",
-            "inputs": {"resourceGroupName": "RG-Dev"},
+            "inputs": {"resourceGroupName": "RG-Earlier"},
         },
     }
-    names = names_of("dev", State([], [pending]), {"course": "c"})
-    assert names == Names(frozenset({"rg-dev"}), {"student": "dev", "course": "c"})
+    names = names_of("dev", State([], [pending]), {"course": "c"}, "s")
+    groups = frozenset({"rg-earlier", "rg-c-dev", "rg-c-dev-databricks"})
+    assert names == Names(groups, {"student": "dev", "course": "c"}, frozenset({BUDGET.format("c-dev")}))
 
 
-def test_a_budget_outside_the_groups_is_a_leftover_while_the_cloud_shows_it():
-    inputs = {"scope": "/subscriptions/s", "budgetName": "budget-dev"}
-    budget = {"type": "azure-native:consumption:Budget", "inputs": inputs}
-    names = names_of("dev", State([budget], []), {"course": "c"})
-    identity = "/subscriptions/s/providers/Microsoft.Consumption/budgets/budget-dev"
-    arm = FakeArm([], [])
-    arm.exists = lambda resource: resource == identity
-    assert leftovers(arm, names) == [identity]
-    arm.exists = lambda _: False
+def test_budgets_outside_the_groups_are_leftovers_until_they_are_deleted():
+    inputs = {"scope": "/subscriptions/s", "budgetName": "budget-earlier"}
+    names = names_of("dev", State([{"type": "azure-native:consumption:Budget", "inputs": inputs}], []), {}, "s")
+    arm = FakeArm([], [], [BUDGET.format("earlier"), BUDGET.format("c-ada")])
+    assert leftovers(arm, names) == [BUDGET.format("earlier")]
+    delete_remaining(arm, names)
     assert leftovers(arm, names) == []
+    assert arm.budgets == {BUDGET.format("c-ada")}
 
 
 def test_ids_are_those_that_azure_gives():

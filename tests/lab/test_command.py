@@ -2,8 +2,10 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -121,6 +123,8 @@ def test_an_unforeseen_fault_shows_its_traceback_only_with_debug(lab, monkeypatc
     assert done.err.startswith("error      internal: ZeroDivisionError: division by zero")
     with pytest.raises(ZeroDivisionError):
         lab("status", "--debug")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert "disk: no space is left for" in lab("status").err
 
 
 def test_ctrl_c_is_one_sentence_and_exit_code_130(lab, monkeypatch):

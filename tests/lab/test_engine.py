@@ -108,6 +108,17 @@ def test_down_removes_the_stack_and_a_second_one_finds_nothing(project, cloud, r
     assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).leftovers == []
 
 
+def test_a_damaged_record_is_named_and_down_works_without_it(project, cloud, report):
+    lifecycle.up(project, cloud, "dev", [], report)
+    record = cloud.backend() / ".pulumi/stacks/streaming-lab/dev.json"
+    record.write_bytes(record.read_bytes()[:200])
+    with pytest.raises(LabError, match=r"dev\.json is damaged") as refused:
+        lifecycle.up(project, cloud, "dev", [], report)
+    assert refused.value.advice.startswith("Delete it, then run lab down")
+    record.unlink()
+    assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).leftovers == []
+
+
 def test_what_the_cloud_still_shows_keeps_the_stack_and_is_listed(project, cloud, report, monkeypatch):
     lifecycle.up(project, cloud, "dev", [], report)
     monkeypatch.setattr(lifecycle, "leftovers", lambda arm, names: ["/subscriptions/s/resourceGroups/stuck"])

@@ -1,9 +1,12 @@
 """Where things are, and the configuration of a stack."""
 
+import shutil
+from types import SimpleNamespace
+
 import pytest
 
 from lab.errors import LabError
-from lab.project import ensure_writable, find, stack_config, text, write_private
+from lab.project import ensure_usable, find, stack_config, text, write_private
 
 
 def test_the_project_is_found_from_a_folder_below_it(project, monkeypatch):
@@ -47,8 +50,14 @@ def test_a_file_that_is_no_yaml_is_named(project):
 def test_a_state_folder_that_is_a_file_is_refused_in_one_sentence(project):
     project.state.write_text("in the way")
     with pytest.raises(LabError, match=r"\.lab can't be written \(file exists\)") as refused:
-        ensure_writable(project.state)
+        ensure_usable(project.state)
     assert "STREAMING_LAB_STATE" in refused.value.advice
+
+
+def test_a_disk_without_room_for_a_lab_is_refused_with_what_it_needs(project, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=12_300_000))
+    with pytest.raises(LabError, match=r"disk: 12 MB are free for .*\.lab, a lab needs 250 MB"):
+        ensure_usable(project.state)
 
 
 def test_private_files_are_for_their_owner_alone_and_never_half_written(tmp_path):

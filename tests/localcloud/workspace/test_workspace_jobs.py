@@ -1,6 +1,7 @@
 """Jobs and their runs: what is refused, in which order tasks run, and how runs end."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from localcloud.errors import DatabricksError
 from localcloud.store import Store
 from localcloud.workspace import Caller, Workspace, Workspaces
+from tests.command import wait_until
 
 Body = dict[str, Any]
 
@@ -197,6 +199,26 @@ def test_a_store_that_cannot_write_for_a_while_neither_stops_a_run_nor_loses_its
     done = run(job(task("a"), task("b", "a")))
     assert _results(done) == {"a": "SUCCESS", "b": "SUCCESS"}
     assert refused == ["RUNNING", "RUNNING", "TERMINATED", "TERMINATED"]
+
+
+def test_an_end_that_cannot_be_stored_yet_is_told(
+    workspace: Workspace, job: Any, task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, room = Store.put, threading.Event()
+
+    def full(store: Store, kind: str, key: str, value: Body) -> None:
+        if "tasks" in value and value["state"]["life_cycle_state"] == "TERMINATED" and not room.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        put(store, kind, key, value)
+
+    monkeypatch.setattr(Store, "put", full)
+    run_id = workspace.runs.run_now(job(task("a")), workspace.developer)["run_id"]
+    wait_until(lambda: workspace.runs.get(run_id)["state"]["life_cycle_state"] == "TERMINATED", "the end is told")
+    assert [run["run_id"] for run in workspace.runs.all(active=False)] == [run_id]
+    assert workspace.runs.active(workspace.runs.get(run_id)["job_id"]) == [run_id]
+    room.set()
+    assert workspace.runs.wait(run_id, 60)["state"]["result_state"] == "SUCCESS"
+    assert not workspace.runs.active(workspace.runs.get(run_id)["job_id"])
 
 
 def test_only_the_chosen_tasks_run_and_the_others_hold_nobody_up(
