@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +16,8 @@ from pyspark import SparkContext
 from streaming_lab.session import session
 
 import toolchain
-from localcloud.cluster import ClusterSpec, archive
-from localcloud.cluster.conf import java_command, java_environment, spark_home, write_conf
+from localcloud.cluster import ClusterSpec, archive, jvm
+from localcloud.cluster.conf import java_command, spark_home, write_conf
 from localcloud.cluster.gateway import connect
 from localcloud.settings import Settings
 
@@ -54,45 +52,37 @@ def in_fresh_jvm(state: Path, work: Callable[..., Any], *args: Any, default_file
 
 
 def _work(state: Path, default_file_systems: bool, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    with _jvm(state, default_file_systems) as (port, secret):
+    with _benchmark_jvm(state, default_file_systems) as (port, secret):
         SparkContext(gateway=connect(port, secret))
         return work(session(), *args)
 
 
 @contextmanager
-def _jvm(state: Path, default_file_systems: bool) -> Iterator[tuple[int, str]]:
-    """A JVM as the cluster's driver starts it; port and secret of its server."""
-    spec = ClusterSpec(
-        cluster_id="benchmark",
-        cores=os.cpu_count() or 1,
-        spark_conf={},
-        env={},
-        mounts={AUTHORITY: storage(state)},
-        work_dir=state / "cluster",
-        host="",
-        token="",
-    )
+def _benchmark_jvm(state: Path, default_file_systems: bool) -> Iterator[tuple[int, str]]:
+    mounts = {AUTHORITY: storage(state)}
+    spec = ClusterSpec("benchmark", os.cpu_count() or 1, {}, {}, mounts, state / "cluster", "", "")
     conf_dir = write_conf(spec)
     if default_file_systems:
         defaults = conf_dir / "spark-defaults.conf"
         kept = [line for line in defaults.read_text().splitlines() if not line.startswith(_FILE_SYSTEM_SETTINGS)]
         defaults.write_text("\n".join(kept) + "\n")
-    info = spec.work_dir / "gateway"
-    info.unlink(missing_ok=True)
-    env = os.environ | java_environment(spark_home(), conf_dir) | {"_PYSPARK_DRIVER_CONN_INFO_PATH": str(info)}
-    log_file = spec.work_dir / "driver.log"
+    with running_jvm(settings(state), conf_dir, spec.work_dir) as address:
+        yield address
+
+
+@contextmanager
+def running_jvm(settings: Settings, conf_dir: Path, work_dir: Path) -> Iterator[tuple[int, str]]:
+    """A JVM as the cluster's driver starts it; port and secret of its server."""
+    log_file = work_dir / "driver.log"
     with log_file.open("ab") as log:
-        command = java_command(settings(state), conf_dir, spark_home())
-        # The JVM ends when its stdin does, so also when this process is killed.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, cwd=spec.work_dir)
+        command = java_command(settings, conf_dir, spark_home())
+        process = jvm.start(command, spark_home(), conf_dir, work_dir, dict(os.environ), stdout=log, stderr=log)
     try:
-        while not info.exists():
-            if process.poll() is not None:
-                raise RuntimeError(f"Spark's JVM did not start: {log_file.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.02)
-        data = info.read_bytes()
-        port, length = struct.unpack_from("!ii", data)
-        yield port, data[8 : 8 + length].decode()
+        try:
+            address = jvm.address(process, work_dir)
+        except ChildProcessError as error:
+            raise RuntimeError(f"{error}: {log_file.read_text(errors='replace')[-2000:]}") from None
+        yield address
     finally:
         process.stdin.close()
         try:

@@ -11,7 +11,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localcloud.cluster.conf import java_environment
+from localcloud.cluster import jvm
 from localcloud.processes import die_with_parent, record
 
 _PRELOADED = (
@@ -67,6 +66,11 @@ class Host:
     tasks: dict[str, _Task] = field(default_factory=dict)
     stopping: bool = False
 
+    @property
+    def work_dir(self) -> Path:
+        """The cluster's folder."""
+        return Path(self.start["work_dir"])
+
     def run(self) -> None:
         """Start the JVM and serve until the cluster ends; returns when nothing of it is left."""
         self._read_wake, self._write_wake = os.pipe()
@@ -108,32 +112,22 @@ class Host:
     # -- starting
 
     def _start_jvm(self) -> subprocess.Popen[bytes]:
-        self.info = Path(self.start["work_dir"]) / "gateway"
-        self.info.unlink(missing_ok=True)
-        env = dict(os.environ) | self.start["env"]
-        env |= java_environment(Path(self.start["spark_home"]), Path(self.start["conf_dir"]))
-        env["_PYSPARK_DRIVER_CONN_INFO_PATH"] = str(self.info)
-        # The JVM ends when its stdin does.
-        return subprocess.Popen(
+        return jvm.start(
             self.start["java"],
-            stdin=subprocess.PIPE,
+            Path(self.start["spark_home"]),
+            Path(self.start["conf_dir"]),
+            self.work_dir,
+            dict(os.environ) | self.start["env"],
             stdout=sys.stderr.fileno(),
-            env=env,
-            cwd=self.start["work_dir"],
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509
+            preexec_fn=die_with_parent,
         )
 
     def _gateway_address(self) -> tuple[int, str]:
-        """Port and secret of the JVM's first server, which the JVM leaves in a file that only its owner can read."""
-        while not self.info.exists():
-            if self.jvm.poll() is not None:
-                _fail(self.events, f"Spark's JVM ended with code {self.jvm.returncode} while it started")
-            time.sleep(0.02)
-        data = self.info.read_bytes()
-        self.info.unlink()
-        port, length = struct.unpack_from("!ii", data)
-        return port, data[8 : 8 + length].decode()
+        try:
+            return jvm.address(self.jvm, self.work_dir)
+        except ChildProcessError as error:
+            _fail(self.events, str(error))
 
     def _start_gateway(self) -> None:
         self.gateway, theirs = socket.socketpair()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,22 +10,7 @@ from types import ModuleType
 import pytest
 from pyspark.sql import SparkSession
 
-import toolchain
-from localcloud.cluster import ClusterSpec, conf
-
-CONTAINER = "lab@jobs.dfs.core.windows.net"
-
-
-def spark_conf(storage: Path) -> dict[str, str]:
-    """The local cluster's own settings, abfss on a folder included; without its user interface."""
-    cluster = ClusterSpec("tests of the jobs", 2, {}, {}, {CONTAINER: storage}, storage, "", "")
-    return conf.spark_conf(cluster) | {
-        "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": " ".join(conf.JVM_OPTIONS),
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.jars": ",".join(str(jar) for jar in sorted(toolchain.jars("spark").glob("*.jar"))),
-    }
+from tests.jobs.cluster import CONTAINER, running_spark
 
 
 @pytest.fixture(scope="session")
@@ -36,23 +20,10 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark_settings(storage: Path) -> dict[str, str]:
-    """The settings of the session, for a test that starts a Spark of its own on the same container."""
-    return spark_conf(storage)
-
-
-@pytest.fixture(scope="session")
-def spark(spark_settings: dict[str, str]) -> Iterator[SparkSession]:
+def spark(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One Spark for all tests of the jobs."""
-    os.environ["JAVA_HOME"] = str(toolchain.java().parent.parent)
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder
-    for key, value in spark_settings.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
+    with running_spark(storage, tmp_path_factory.mktemp("cluster")) as spark:
+        yield spark
 
 
 @pytest.fixture

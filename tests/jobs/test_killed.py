@@ -18,23 +18,21 @@ pytest_plugins = ["tests.jobs.broker"]
 
 DRIVER = """
 import json, sys
-from pyspark.sql import SparkSession
+from pathlib import Path
 from streaming_lab import event_hubs, publish
 from streaming_lab.layout import Layout
 from streaming_lab.manifest import read_manifest
-from streaming_lab.runtime import with_trigger
+from tests.jobs.cluster import running_spark
 
-settings, root, send, listen = json.loads(sys.stdin.read())
-builder = SparkSession.builder
-for key, value in settings.items():
-    builder = builder.config(key, value)
-spark, layout = builder.getOrCreate(), Layout(root)
-manifest = read_manifest(spark, layout)
-publish.sending(spark, layout, manifest, send, rate=1000).start()
-stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id))
-for start in event_hubs.starters(stream, stream, layout, continuous=True):
-    start()
-spark.streams.awaitAnyTermination()
+storage, work_dir, root, send, listen = json.loads(sys.stdin.read())
+with running_spark(Path(storage), Path(work_dir)) as spark:
+    layout = Layout(root)
+    manifest = read_manifest(spark, layout)
+    publish.sending(spark, layout, manifest, send, rate=1000).start()
+    stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id))
+    for start in event_hubs.starters(stream, stream, layout, continuous=True):
+        start()
+    spark.streams.awaitAnyTermination()
 """
 
 
@@ -50,7 +48,7 @@ def sent(spark, root, monkeypatch):
 
 
 def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
-    spark, spark_settings, broker, root, folder, sent
+    spark, storage, tmp_path, broker, root, folder, sent
 ):
     layout, hub = Layout(root), broker.hub("killed")
     checkpoints = folder / "exercises/checkpoints"
@@ -60,7 +58,7 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
         file.rename(folder / file.name)
     kill_when(
         lambda: (checkpoints / "publish/commits/2").exists() and (checkpoints / "event_hubs/commits/1").exists(),
-        json.dumps([spark_settings, root, hub.send, hub.listen]),
+        json.dumps([str(storage), str(tmp_path), root, hub.send, hub.listen]),
     )
     interrupted = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
     assert any("publish has not been run to its end" in problem for problem in interrupted.problems)
@@ -91,9 +89,9 @@ def interrupt(checkpoint: Path) -> None:
         (checkpoint / "commits" / str(commits)).unlink()
 
 
-def kill_when(ready, settings: str) -> None:
+def kill_when(ready, request: str) -> None:
     """Start a driver of its own, JVM included, and kill -9 all of it once it is so far."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(event_hubs.__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER],
         stdin=subprocess.PIPE,
@@ -103,7 +101,7 @@ def kill_when(ready, settings: str) -> None:
         env=environment,
     )
     try:
-        driver.stdin.write(settings.encode())
+        driver.stdin.write(request.encode())
         driver.stdin.close()
         while not ready():
             with suppress(subprocess.TimeoutExpired):

@@ -12,21 +12,14 @@ from streaming_lab.layout import Layout
 FILES = 6
 
 KILLED_DRIVER = """
-import json, os, signal, sys
-from pyspark.sql import SparkSession
-settings, root = json.loads(sys.stdin.read()), sys.argv[1]
-builder = SparkSession.builder
-for key, value in settings.items():
-    builder = builder.config(key, value)
-spark = builder.getOrCreate()
-
+import os, signal, sys
+from pathlib import Path
 from streaming_lab import windows
 from streaming_lab.layout import Layout
 from streaming_lab.runtime import run_queries
+from tests.jobs.cluster import running_spark
 
-layout = Layout(root)
-events = windows.valid(windows.read_events(spark, layout.input("events"), 1))
-counts = windows.tumbling(events, "1 hour", "2 hours")
+storage, work_dir, root = sys.argv[1:]
 queries = []
 
 def start():
@@ -39,12 +32,16 @@ def kill():
         os.killpg(0, signal.SIGKILL)
     return False
 
-run_queries(spark, "windows", layout, [start], until=kill)
+with running_spark(Path(storage), Path(work_dir)) as spark:
+    layout = Layout(root)
+    events = windows.valid(windows.read_events(spark, layout.input("events"), 1))
+    counts = windows.tumbling(events, "1 hour", "2 hours")
+    run_queries(spark, "windows", layout, [start], until=kill)
 """
 
 
 def test_a_query_killed_in_the_middle_goes_on_to_the_same_table(
-    spark, spark_settings, root, folder, write_input, rows_of
+    spark, storage, tmp_path, root, folder, write_input, rows_of
 ):
     hour = 3600
     # Five events in each of six hours, and in the last file one for the first hour, which is over by then.
@@ -54,13 +51,10 @@ def test_a_query_killed_in_the_middle_goes_on_to_the_same_table(
     ]
     lines[-1].append(json.dumps({"time": 30, "action": "Open"}))
     write_input("events", lines)
-    command = [sys.executable, "-c", KILLED_DRIVER, root]
-    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin", "JAVA_HOME": os.environ["JAVA_HOME"]}
     killed = subprocess.run(
-        command,
-        input=json.dumps(spark_settings),
+        [sys.executable, "-c", KILLED_DRIVER, storage, tmp_path, root],
         text=True,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         start_new_session=True,
         check=False,

@@ -133,7 +133,8 @@ def test_a_report_has_what_the_command_shows(spark, root, numbers, workspace):
     report = json.loads(workspace[f"{CONTROL}/progress/exercises-test.json"])
     [query] = report.pop("queries")
     assert datetime.fromisoformat(report.pop("updated_at")) <= datetime.now(UTC)
-    assert report == {"task": "test", "dataset": "exercises", "spark_ui": None, "active": False}
+    link = spark.sparkContext.uiWebUrl
+    assert report == {"task": "test", "dataset": "exercises", "spark_ui": link, "active": False}
     assert query.pop("id") and query.pop("message") and query.pop("rows_per_second") > 0
     assert query == {"name": "numbers", "active": False, "batch": 2, "input_rows": 3, "watermark": None}
 
