@@ -33,7 +33,8 @@ class CannotMeasure(Exception):
 class Ledger:
     """One exercise's numbers, in rows, and what is wrong with them.
 
-    `whole` says that the source still held all that was sent when the ledger was measured.
+    `whole` says that the source still held all that was sent when the ledger was measured. Problems and notes are
+    sentences without the exercise's name.
     """
 
     name: str
@@ -53,14 +54,16 @@ class Ledger:
         return self.sent - self.stored - self.quarantined - self.duplicates - self.late - self.open
 
     def as_dict(self) -> dict[str, Any]:
-        """The machine-readable form."""
+        """The machine-readable form: the terms, and what else there is to say, if anything."""
         values = asdict(self)
-        texts = {name: values.pop(name) for name in ("problems", "notes")}
-        return {**values, "remainder": self.remainder, **texts}
+        more = {name: values.pop(name) for name in ("whole", "problems", "notes")}
+        if self.whole:
+            del more["whole"]
+        return {**values, "remainder": self.remainder} | {name: said for name, said in more.items() if said != []}
 
     def problem(self, sentence: str) -> None:
-        """Note a problem; its sentence starts with the exercise."""
-        self.problems.append(f"{self.name}: {sentence}")
+        """Note a problem."""
+        self.problems.append(sentence)
 
     @contextmanager
     def measuring(self, what: str) -> Iterator[None]:

@@ -88,10 +88,10 @@ def event_hubs_ledger(
         if ledger.whole:
             ledger.sent = found["rows"]
             _replay_hub(ledger, spark, layout, parsed)
-        elif earlier and earlier["whole"]:
+        elif earlier and earlier.get("whole", True):
             ledger.whole = True
             ledger.sent, ledger.duplicates, ledger.late = (earlier[term] for term in ("sent", "duplicates", "late"))
-            ledger.notes.append("event_hubs: the hub's retention is over; sent, duplicates and late are from before")
+            ledger.notes.append("the hub's retention is over; sent, duplicates and late are from before")
             with ledger.measuring("table hub_events"):
                 ledger.stored = count(table(spark, layout.table("hub_events")))
         else:

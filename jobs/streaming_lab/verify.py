@@ -54,7 +54,7 @@ def main() -> None:
 def report(ledgers: list[Ledger]) -> None:
     """Print the ledgers as a table and as the result line; SystemExit with one sentence where one does not balance."""
     print(text(ledgers))
-    problems = [problem for ledger in ledgers for problem in ledger.problems]
+    problems = [f"{ledger.name}: {problem}" for ledger in ledgers for problem in ledger.problems]
     result = {"ok": not problems, "exercises": [ledger.as_dict() for ledger in ledgers]}
     print(f"streaming-lab-result: {json.dumps(result)}", flush=True)
     if problems:
@@ -71,7 +71,8 @@ def text(ledgers: list[Ledger]) -> str:
         "  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
-    return "\n".join([*lines, *(said for ledger in ledgers for said in (*ledger.notes, *ledger.problems))])
+    below = (f"{ledger.name}: {said}" for ledger in ledgers for said in (*ledger.notes, *ledger.problems))
+    return "\n".join([*lines, *below])
 
 
 def save(
@@ -80,7 +81,7 @@ def save(
     """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger from before."""
     entries = before | {ledger.name: ledger.as_dict() for ledger in ledgers}
     exercises = [entries[name] for name in EXERCISES if name in entries]
-    ok = not any(entry["problems"] for entry in exercises)
+    ok = not any("problems" in entry for entry in exercises)
     files.make_folder(spark, layout.ledgers)
     files.write_json(spark, layout.ledger, {"manifest": manifest.id, "ok": ok, "exercises": exercises})
 

@@ -55,7 +55,7 @@ def test_each_exercise_balances_to_a_remainder_of_exactly_zero(lab):
     assert lab.ledger["ok"] is True
     assert [row["name"] for row in lab.ledger["exercises"]] == list(SENT)
     for row in lab.ledger["exercises"]:
-        assert set(row) >= {"name", "sent", *TERMS, "remainder"}
+        assert set(row) == {"name", "sent", *TERMS, "remainder"}
         assert row["sent"] == SENT[row["name"]]
         assert row["sent"] == sum(row[term] for term in TERMS)
         assert row["remainder"] == 0

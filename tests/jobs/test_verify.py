@@ -86,8 +86,8 @@ def test_every_exercise_balances_to_zero_with_rows_in_every_term(lab, run_verify
     }
     for ledger in ledgers.values():
         terms = ("stored", "quarantined", "duplicates", "late", "open")
-        assert (ledger["sent"] - sum(ledger[term] for term in terms), ledger["problems"]) == (0, [])
-        assert ledger["remainder"] == 0
+        assert set(ledger) == {"name", "sent", *terms, "remainder"}
+        assert ledger["sent"] - sum(ledger[term] for term in terms) == ledger["remainder"] == 0
     sources = lab.manifest.sources
     assert ledgers["concepts"]["quarantined"] == sources["activity"].malformed
     assert ledgers["windows"]["quarantined"] == sources["events"].malformed
@@ -148,8 +148,7 @@ def test_changed_tables_are_named_with_their_difference(lab, run_verify, changes
     assert verdict["ok"] is False
     assert failure.startswith("The ledger does not balance: concepts: ")
     for exercise in verdict["exercises"]:
-        name, said = exercise["name"], changes[exercise["name"]][2]
-        assert all(problem.startswith(f"{name}: ") for problem in exercise["problems"])
+        said = changes[exercise["name"]][2]
         assert any(said in problem for problem in exercise["problems"]), exercise["problems"]
 
 
@@ -211,7 +210,6 @@ def test_a_hub_whose_retention_is_over_leaves_a_ledger_that_still_balances(lab, 
     after, failure = run_verify(lab, "event_hubs")
     assert (after["ok"], failure) == (True, "")
     assert "retention is over" in after["exercises"][0].pop("notes")[0]
-    before["exercises"][0].pop("notes")
     assert after == before
     with lab.changed("hub_events", "DELETE FROM {table} WHERE Index = 17"):
         _, failure = run_verify(lab, "event_hubs")
