@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from localcloud import private
 from localcloud.cluster.spec import ClusterSpec
 from localcloud.settings import Settings
 from localcloud.storage import mount_conf
@@ -121,10 +122,7 @@ def write_conf(spec: ClusterSpec) -> Path:
         _escaped(key, r"([\\:=#! ])") + " " + _escaped(value, r"(\\)") + "\n" for key, value in spark_conf(spec).items()
     )
     for name, content in (("spark-defaults.conf", text), ("log4j2.properties", _LOG4J)):
-        path = folder / name
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content)
+        private.write(folder / name, content)
     return folder
 
 

@@ -12,6 +12,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import localcloud
+from localcloud import private
 from localcloud.cluster.conf import java_command, spark_home, write_conf
 from localcloud.cluster.spec import ClusterSpec, TaskResult, TaskSpec
 from localcloud.processes import kill_leftovers, record
@@ -88,7 +89,7 @@ class Driver:
             home = spark_home()
         except ModuleNotFoundError as error:
             raise DriverError(f"cluster {spec.cluster_id}: {error}") from error
-        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        with open(self.log, "wb", opener=private.opener) as log:
             try:
                 self._process = subprocess.Popen(
                     [str(self._settings.python), "-m", "localcloud.cluster.host"],

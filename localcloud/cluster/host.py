@@ -16,7 +16,6 @@ import sys
 import time
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -342,9 +341,6 @@ def main() -> None:
     first = b""
     while not first.endswith(b"\n"):
         first += os.read(commands, 65536) or _fail(events, "no start message")
-    spec = find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        _fail(events, f"pyspark is not installed for {sys.executable}")
     start = json.loads(first)
     Host(start, commands, events).run()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from localcloud import private
 from localcloud.cluster import failures, notebook
 from localcloud.cluster.gateway import connect
 
@@ -71,7 +72,7 @@ def _canceler(spark: Any) -> Callable[[int, object], None]:
 
 def _log_to(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = private.opener(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for fd in (1, 2):
         os.dup2(log, fd)
     os.close(log)

@@ -9,11 +9,11 @@ import subprocess
 from collections import deque
 from pathlib import Path
 from threading import Lock, Thread
-from typing import IO
 
 import psutil
 from confluent_kafka import KafkaException
 
+from localcloud import private
 from localcloud.eventhubs.access import Access
 from localcloud.eventhubs.kafka import STARTED, Launch, prepare
 from localcloud.eventhubs.model import Namespace
@@ -115,7 +115,7 @@ class Broker:
             stack.callback(waiting.close)
             try:
                 launch = prepare(self._settings, self._folder, self.port)
-                log = stack.enter_context(_private(self._folder / "broker.log"))
+                log = stack.enter_context(open(self._folder / "broker.log", "w", opener=private.opener))
                 process = self._start(launch)
             except OSError as error:
                 self._failed(error.strerror or str(error))
@@ -200,10 +200,6 @@ class Broker:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-
-
-def _private(path: Path) -> IO[str]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
 def _reason(lines: deque[str]) -> str:

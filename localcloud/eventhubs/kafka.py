@@ -5,10 +5,11 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
+from localcloud import private
+from localcloud.cluster.conf import spark_home
 from localcloud.eventhubs import guard
 from localcloud.settings import Settings
 
@@ -42,14 +43,14 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
     meta = data / "meta.properties"
     if not meta.exists():
         # All that formatting does for a broker without bootstrap records, without another JVM's 1.6 s.
-        _write(meta, f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\n")
+        private.write(meta, f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\n")
     admin_port = _free_port()
     password = token_hex(32)
     # A name of its own for each start: opening a listener leaves a setting behind that must not open the next one.
     listener = f"CLIENT{token_hex(4)}".upper()
     ports = {listener: port, "ADMIN": admin_port, "CONTROLLER": _free_port()}
-    _write(folder / "server.properties", _properties(data, ports, listener, password))
-    _write(folder / "log4j2.properties", _LOG4J)
+    private.write(folder / "server.properties", _properties(data, ports, listener, password))
+    private.write(folder / "log4j2.properties", _LOG4J)
     command = [
         str(settings.python),
         "-IS",
@@ -115,17 +116,8 @@ log.cleaner.dedupe.buffer.size=4194304
 
 def _logging_jars() -> list[str]:
     """Kafka's artifacts bring no SLF4J binding, and without one a broker that fails says nothing; pyspark has one."""
-    found = find_spec("pyspark")
-    if found is None or found.origin is None:
-        return []
-    jars = Path(found.origin).parent / "jars"
+    jars = spark_home() / "jars"
     return [str(jar) for pattern in ("slf4j-api-2*.jar", "log4j-slf4j2-impl-*.jar") for jar in jars.glob(pattern)]
-
-
-def _write(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def _kafka_id() -> str:
