@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ class Store:
                 (kind, len(prefix), prefix),
             ).fetchall()
         return [(key, json.loads(value)) for key, value in rows]
+
+    def keys(self, kind: str) -> Sequence[str]:
+        """All keys of a kind, oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT key FROM entries WHERE kind = ? ORDER BY position", (kind,)).fetchall()
+        return [key for (key,) in rows]
 
     def next_id(self, name: str) -> int:
         """1, 2, 3 … for each name; a number is never given twice, not even after a restart."""

@@ -1,5 +1,6 @@
 """The part of the store that belongs to one owner (a workspace, a metastore) and holds one kind of object."""
 
+from collections.abc import Set
 from typing import Any
 
 from localcloud.store import Store
@@ -12,7 +13,7 @@ class Shelf:
 
     def __init__(self, store: Store, kind: str, owner: str) -> None:
         self.store = store
-        self._kind = f"databricks/{kind}"
+        self._kind = _kind(kind)
         self._prefix = f"{owner}\n"
 
     def get(self, key: str) -> Record | None:
@@ -36,8 +37,19 @@ class Shelf:
         """The objects whose keys start with `prefix`, oldest first."""
         return [value for _, value in self.items(prefix)]
 
-    def clear(self) -> None:
-        """Remove all objects of this owner."""
-        with self.store.transaction():
-            for key, _ in self.items():
-                self.delete(key)
+
+def owned(store: Store, kind: str) -> list[tuple[str, str]]:
+    """Owner and key of every object of a kind."""
+    return [(owner, key) for owner, _, key in (text.partition("\n") for text in store.keys(_kind(kind)))]
+
+
+def keep(store: Store, kind: str, owners: Set[str]) -> None:
+    """Remove all objects of a kind but those of these owners."""
+    with store.transaction():
+        for owner, key in owned(store, kind):
+            if owner not in owners:
+                Shelf(store, kind, owner).delete(key)
+
+
+def _kind(kind: str) -> str:
+    return f"databricks/{kind}"

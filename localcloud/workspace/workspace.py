@@ -1,6 +1,5 @@
 """One Databricks workspace: its models, one for each group of the API, and what ties them together."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +23,7 @@ from localcloud.workspace.records import ClusterRecords
 from localcloud.workspace.runs import Runs
 from localcloud.workspace.scheduler import Scheduler
 from localcloud.workspace.secrets import Secrets
-from localcloud.workspace.shelf import Record, Shelf
-
-_SHELVES = (
-    "user", "scope", "secret", "secret-acl", "permissions", "object", "policy", "cluster", "cluster-event", "job",
-    "run", "run-token",
-)  # fmt: skip
+from localcloud.workspace.shelf import Record
 
 
 class AzureViews(Azure, Protocol):
@@ -141,15 +135,6 @@ class Workspace:
         """Stop what runs; everything stays stored."""
         self.runs.close()
         self.drivers.close()
-
-    def purge(self) -> None:
-        """Stop what runs and remove everything: the workspace was deleted. What the metastore holds stays."""
-        self.close()
-        for cluster in self.clusters.all():
-            self.drivers.forget(cluster["cluster_id"])
-        for kind in _SHELVES:
-            Shelf(self._parts.store, kind, self.workspace_id).clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _region(self) -> str:
         found = self._parts.azure.get(self.info.resource_id)

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from localcloud.cluster import Driver
 from localcloud.settings import Settings
 from localcloud.store import Store
+from localcloud.workspace import leftovers
 from localcloud.workspace.clusters import Spawn, in_background
 from localcloud.workspace.drivers import DriverFactory
 from localcloud.workspace.people import Caller
@@ -52,7 +53,10 @@ class Workspaces:
         with self._lock:
             wanted = {info.url: info for info in self._parts.azure.workspaces()}
             for url in [url for url in self._workspaces if url not in wanted]:
-                self._workspaces.pop(url).purge()
+                self._workspaces[url].close()
+                del self._workspaces[url]
+            living = {info.workspace_id for info in wanted.values()}
+            leftovers.remove(self._parts.store, self._parts.settings.state, living)
             for url, info in wanted.items():
                 if url not in self._workspaces:
                     self._workspaces[url] = Workspace(info, self._parts)

@@ -1,5 +1,6 @@
 """Secrets, files, users, access lists and the metastore: each rule with what breaks it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from localcloud.arm import Arm
 from localcloud.errors import DatabricksError
 from localcloud.settings import Settings
+from localcloud.store import Store
 from localcloud.workspace import Caller, Workspace, Workspaces
 
 ADA = Caller("ada@example.com")
@@ -252,3 +254,29 @@ def test_a_deleted_workspace_leaves_nothing_of_its_own(
     assert not (settings.state / "workspaces" / workspace.workspace_id).exists()
     assert not workspace.jobs.all() and not workspace.runs.all() and not workspace.clusters.all()
     assert not workspace.secrets.scopes()
+
+
+def test_a_workspace_whose_deletion_was_cut_off_leaves_nothing_after_a_restart(
+    workspace: Workspace,
+    open_workspaces: Callable[[], Workspaces],
+    arm: Arm,
+    store: Store,
+    workspace_id: str,
+    settings: Settings,
+    job: Any,
+    task: Any,
+    run: Any,
+    scope: str,
+) -> None:
+    workspace.secrets.put(scope, "key", b"value", workspace.developer)
+    run(job(task("a")))
+    folders = settings.state / "workspaces", settings.state / "clusters"
+    (cluster,) = workspace.clusters.all()
+    (folders[1] / cluster["cluster_id"]).mkdir(parents=True, exist_ok=True)
+    open_workspaces()
+    assert all(list(folder.iterdir()) for folder in folders), "a restart alone takes nothing away"
+    arm.delete(workspace_id)
+    open_workspaces()
+    for kind in ("secret", "scope", "secret-acl", "object", "run", "job", "cluster", "cluster-event", "user"):
+        assert not store.keys(f"databricks/{kind}"), kind
+    assert not any(list(folder.iterdir()) for folder in folders)
