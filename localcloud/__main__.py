@@ -45,7 +45,7 @@ def main() -> int:
         with LocalCloud(settings) as cloud:
             logging.getLogger("localcloud").info("ready")
             while not stop.wait(1.0):
-                cloud.stay_announced()
+                cloud.keep_up()
     except StartError as error:
         print(f"localcloud: {error}", file=sys.stderr)
         return 1

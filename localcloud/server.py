@@ -2,16 +2,16 @@
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import threading
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from localcloud import storage
+from localcloud import faults, private, storage
 from localcloud.arm import Arm
 from localcloud.arm import http as arm_http
 from localcloud.arm.throttle import Throttle
@@ -25,6 +25,8 @@ from localcloud.web import WebServer
 from localcloud.workspace import Workspaces
 
 _PORTS = "ports"
+
+_log = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -45,6 +47,7 @@ class LocalCloud:
         self._sites: dict[str, WebServer] = {}
         self._providers: dict[str, ProviderServer] = {}
         self._announced = ""
+        self._behind = ""
 
     def __enter__(self) -> "LocalCloud":
         with ExitStack() as stack:
@@ -58,25 +61,32 @@ class LocalCloud:
     ) -> None:
         self._started.close()
 
-    def stay_announced(self) -> None:
-        """Write `endpoint.json` again if somebody removed it: nobody would find the cloud otherwise."""
-        with self._changes:
-            if not self._endpoint.exists():
-                self._announced = ""
-                self._announce()
+    def keep_up(self) -> None:
+        """To be called about every second.
+
+        Follows a change in Azure that could not be followed when it was made, and writes `endpoint.json` again if
+        somebody removed it: nobody would find the cloud otherwise.
+        """
+        if self._behind or not self._endpoint.exists():
+            self._follow()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the cloud itself, in sentences."""
+        return [*self._event_hubs.problems(), *([self._behind] if self._behind else [])]
 
     def _start(self, stack: ExitStack) -> None:
         """Start the rooms; `stack` stops them in the opposite order."""
         self._prepare_folder()
         stack.callback(os.close, self._take_lock())
-        # What a killed process left behind must mislead nobody.
+        # What a killed process left behind must mislead nobody; at the end, neither what a last request wrote again.
         self._endpoint.unlink(missing_ok=True)
+        stack.callback(self._endpoint.unlink, missing_ok=True)
         self.token = self._make_token()
         self.store = stack.enter_context(closing(Store(self._settings.state / "cloud.db")))
         self.arm = Arm(self.store)
         self._event_hubs = stack.enter_context(closing(EventHubs(self._settings)))
         self.workspaces = stack.enter_context(
-            closing(Workspaces(self.store, self._settings, self.arm, self.token, notices=self._event_hubs.problems))
+            closing(Workspaces(self.store, self._settings, self.arm, self.token, notices=self.problems))
         )
         stack.callback(self._close_sites)
         throttle = Throttle()
@@ -88,9 +98,10 @@ class LocalCloud:
             stack.callback(server.stop)
             self._providers[provider.name] = server
             self._keep_port(provider.name, server.port)
-        self.arm.on_change(self._reconcile)
+        self.arm.on_change(self._follow)
         stack.callback(self._endpoint.unlink, missing_ok=True)
-        self._reconcile()
+        with self._changes:
+            self._reconcile()
         self.workspaces.start()
 
     def _prepare_folder(self) -> None:
@@ -122,35 +133,48 @@ class LocalCloud:
 
     def _make_token(self) -> str:
         path = self._settings.state / "token"
-        try:
-            return path.read_text(encoding="ascii")
-        except FileNotFoundError:
-            token = secrets.token_urlsafe(32)
-            _write_private(path, token)
-            return token
+        if path.exists():
+            path.chmod(0o600)
+            # A full disk may have left an empty file, and an empty token would open the door to everybody.
+            if token := path.read_text(encoding="ascii").strip():
+                return token
+        token = secrets.token_urlsafe(32)
+        private.write(path, token)
+        return token
 
     def _port(self, name: str) -> int:
         return int((self.store.get(_PORTS, name) or {"port": 0})["port"])
 
     def _keep_port(self, name: str, port: int) -> None:
-        self.store.put(_PORTS, name, {"port": port})
+        if self._port(name) != port:
+            self.store.put(_PORTS, name, {"port": port})
+
+    def _follow(self) -> None:
+        """Follow a change in Azure. It is made: what fails here is no failure of the request that made it."""
+        with self._changes:
+            try:
+                self._reconcile()
+                self._behind = ""
+            except Exception as error:
+                if not self._behind:
+                    self._behind = f"Azure has changed, and {faults.explain('reconcile', error)}"
+                    _log.warning("%s; trying again every second", self._behind)
 
     def _reconcile(self) -> None:
         """Bring folders, brokers and workspaces in line with the resources."""
-        with self._changes:
-            storage.reconcile(self._settings, self.arm.containers())
-            self._event_hubs.reconcile(self.arm.namespaces())
-            self.workspaces.reconcile()
-            wanted = set(self.workspaces.urls())
-            for url in self._sites.keys() - wanted:
-                self._sites.pop(url).stop()
-                self.store.delete(_PORTS, url)
-            for url in wanted - self._sites.keys():
-                site = WebServer(self.workspaces.app(url), self._port(url))
-                self._sites[url] = site
-                self._keep_port(url, site.port)
-                self.workspaces.set_address(url, site.url)
-            self._announce()
+        storage.reconcile(self._settings, self.arm.containers())
+        self._event_hubs.reconcile(self.arm.namespaces())
+        self.workspaces.reconcile()
+        wanted = set(self.workspaces.urls())
+        for url in self._sites.keys() - wanted:
+            self._sites.pop(url).stop()
+            self.store.delete(_PORTS, url)
+        for url in wanted - self._sites.keys():
+            self._sites[url] = WebServer(self.workspaces.app(url), self._port(url))
+            self.workspaces.set_address(url, self._sites[url].url)
+        for url, site in self._sites.items():
+            self._keep_port(url, site.port)
+        self._announce()
 
     def _close_sites(self) -> None:
         for site in self._sites.values():
@@ -166,15 +190,6 @@ class LocalCloud:
             "workspaces": {url: site.url for url, site in self._sites.items()},
         }
         text = json.dumps(endpoint, indent=1)
-        if text != self._announced:
-            _write_private(self._endpoint, text)
+        if text != self._announced or not self._endpoint.exists():
+            private.write(self._endpoint, text)
             self._announced = text
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone can read; readers see the old text or the new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)

@@ -50,7 +50,7 @@ class Arm:
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every change, in the thread that made it."""
+        """Call `listener` after every change, in the thread that made it. The change is made: it must not raise."""
         self._listeners.append(listener)
 
     def put(self, id: str, body: dict[str, Any]) -> Document:

@@ -1,25 +1,20 @@
 """The engine's protocol (ResourceProvider, provider.proto) in front of a `Provider`."""
 
 import json
-import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent import futures
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from localcloud import peers
+from localcloud import faults, peers
 from localcloud.errors import CloudError
 from localcloud.providers import wire
 from localcloud.providers.base import Check, Diff, Failure, Provider, ProviderError, ResourceType, Session, compare
 from localcloud.providers.wire import Path, Props
-
-_log = logging.getLogger(__name__)
 
 _KINDS = {
     ("add", False): provider_pb2.PropertyDiff.ADD,
@@ -263,24 +258,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return answer()
         except (CloudError, ProviderError) as error:
             self._abort(context, str(error))
-        except (OSError, sqlite3.Error) as error:
-            # A full disk or a folder that can't be written to: something that the user can mend.
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            self._abort(context, f"the local cloud can't write its state: {reason}")
         except Exception as error:
-            # A fault of the local cloud itself: the place goes to its log, a sentence to the user. The text of the
-            # exception may hold a value of the program, so only its type is told.
-            _log.error("fault in %s: %s", what, type(error).__name__, exc_info=_without_values(error))
-            self._abort(context, f"the local cloud failed ({type(error).__name__}); its log says where")
+            self._abort(context, faults.explain(what, error))
 
     def _abort(self, context: grpc.ServicerContext, message: str) -> NoReturn:
         # The published plugins answer with Unknown as well: the text carries the service's code.
         context.abort(grpc.StatusCode.UNKNOWN, message)
         raise AssertionError("abort raises")
-
-
-def _without_values(error: Exception) -> tuple[type[Exception], Exception, TracebackType | None]:
-    return Exception, Exception(type(error).__name__), error.__traceback__
 
 
 def _checked(inputs: Props, secrets: set[Path], failures: list[Failure]) -> provider_pb2.CheckResponse:

@@ -156,11 +156,50 @@ def test_a_start_that_fails_leaves_one_line_and_no_traceback(tmp_path: Path, set
 def test_a_cloud_whose_announcement_was_removed_announces_itself_again(settings: Settings, endpoint: Endpoint) -> None:
     with LocalCloud(settings) as cloud:
         before = endpoint(settings)
-        cloud.stay_announced()
+        cloud.keep_up()
         (settings.state / "endpoint.json").unlink()
-        cloud.stay_announced()
+        cloud.keep_up()
         assert endpoint(settings) == before
     assert not (settings.state / "endpoint.json").exists()
+
+
+def test_a_change_that_the_machine_cannot_follow_is_made_all_the_same_and_followed_later(
+    settings: Settings, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with LocalCloud(settings) as cloud, client(settings, endpoint) as arm:
+        group = f"/subscriptions/{cloud.arm.client_config()['subscriptionId']}/resourceGroups/rg"
+        account = f"{group}/providers/Microsoft.Storage/storageAccounts/stlab"
+        body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        arm.put(group, json={"location": "westeurope"})
+        arm.put(account, json=body)
+        with monkeypatch.context() as broken:
+            broken.setattr("localcloud.storage.reconcile", full)
+            made = arm.put(f"{account}/blobServices/default/containers/lab", json={})
+            cloud.keep_up()
+            assert made.status_code == 201, made.text
+            assert cloud.problems() == [
+                "Azure has changed, and the local cloud can't write its state: No space left on device"
+            ]
+        folder = settings.state / "storage" / "stlab" / "lab"
+        assert not folder.exists()
+        cloud.keep_up()
+        assert folder.is_dir()
+        assert cloud.problems() == []
+
+
+def test_a_token_that_others_could_read_becomes_private_and_an_empty_one_a_new_one(settings: Settings) -> None:
+    settings.state.mkdir()
+    path = settings.state / "token"
+    for text in ("", "a-token"):
+        path.write_text(text)
+        path.chmod(0o644)
+        with LocalCloud(settings) as cloud:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert cloud.token == path.read_text() != ""
+            assert text in ("", cloud.token)
 
 
 def test_the_rest_api_lists_what_is_left_and_speaks_in_azures_words(settings: Settings, endpoint: Endpoint) -> None:
