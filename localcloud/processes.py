@@ -23,14 +23,18 @@ def die_with_parent() -> None:
 
 
 def record(path: Path, pids: Iterable[int]) -> None:
-    """Write process ids with their start times, so that a later start can tell them from strangers."""
+    """Write process ids with their start times, so that a later start can tell them from strangers.
+
+    On a full disk the old record stays: what runs must not end for it, and processes end with their parent anyway.
+    """
     rows = []
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             rows.append([pid, psutil.Process(pid).create_time()])
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(rows))
-    part.replace(path)
+    with contextlib.suppress(OSError):
+        part.write_text(json.dumps(rows))
+        part.replace(path)
 
 
 def kill_leftovers(path: Path) -> None:

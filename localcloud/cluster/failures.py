@@ -8,7 +8,8 @@ _NO_MOUNT = re.compile(
     r"(?:Empty Mount table in config for viewfs|Could not initialize target File System for URI : abfss)"
     r"://([\w$-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net"
 )
-_LIMIT = 20_000  # characters of a trace; the result travels through a pipe's buffer
+_LINE = 1_000  # characters
+_LIMIT = 20_000  # characters of a trace
 
 
 def describe(error: BaseException) -> str:
@@ -18,6 +19,7 @@ def describe(error: BaseException) -> str:
     if refusal:
         return refusal
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    first = first if len(first) <= _LINE else first[:_LINE] + "…"
     if isinstance(error, SystemExit):
         return first if isinstance(error.code, str) else f"The task ended with exit code {error.code}."
     name = type(error).__name__

@@ -13,11 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from localcloud.cluster import jvm
 from localcloud.processes import die_with_parent, record
@@ -33,12 +34,15 @@ _PRELOADED = (
 GRACE = 30.0  # seconds between a task's SIGTERM and its SIGKILL
 _FAREWELL = 8.0  # seconds that tasks and the JVM get when the whole cluster ends
 
+_CANCELED = {"outcome": "CANCELED", "error": "The task was canceled.", "trace": ""}
+
 
 @dataclass
 class _Task:
     message: dict[str, Any]
     pid: int = 0
-    result_fd: int = -1
+    # A file and no pipe: a task writes it as it ends, and may write any length, while nobody reads.
+    file: IO[bytes] | None = None
     result: dict[str, str] | None = None
     canceled: bool = False
     kill_at: float = float("inf")
@@ -126,7 +130,7 @@ class Host:
         try:
             return jvm.address(self.jvm, self.work_dir)
         except ChildProcessError as error:
-            _fail(self.events, str(error))
+            _broken(self.events, str(error))
 
     def _start_gateway(self) -> None:
         self.gateway, theirs = socket.socketpair()
@@ -150,8 +154,8 @@ class Host:
         if self.jvm.stdin is not None:
             os.close(self.jvm.stdin.fileno())
         for task in self.tasks.values():
-            if task.result_fd >= 0:
-                os.close(task.result_fd)
+            if task.file is not None:
+                task.file.close()
         self.gateway.close()
         from threading import Thread
 
@@ -183,20 +187,23 @@ class Host:
 
     def _fork_task(self, task: _Task, port: int, secret: str) -> None:
         if task.canceled:
-            task.result = {"outcome": "CANCELED", "error": "The task was canceled.", "trace": ""}
+            task.result = _CANCELED
             self._ask_gateway("close", task.message["task_id"])
             return
-        read, write = os.pipe()
-        task.pid = os.fork()
-        if task.pid == 0:
+        try:
+            file = tempfile.TemporaryFile(dir=self.work_dir)  # noqa: SIM115
+            pid = os.fork()
+        except OSError as error:
+            task.result = _failed(f"The task's Python process did not start: {error.strerror}.")
+            self._ask_gateway("close", task.message["task_id"])
+            return
+        if pid == 0:
             with _leave_with_traceback():
-                os.close(read)
                 self._become_child()
                 from localcloud.cluster import task as task_process
 
-                task_process.run(self.start, task.message, port, secret, write)
-        os.close(write)
-        task.result_fd = read
+                task_process.run(self.start, task.message, port, secret, file)
+        task.pid, task.file = pid, file
         record(Path(self.start["pid_file"]), [os.getpid(), self.jvm.pid, self.gateway_pid, *self._pids()])
 
     def _pids(self) -> list[int]:
@@ -238,17 +245,19 @@ class Host:
 
     def _task_ended(self, task: _Task, code: int) -> None:
         task.kill_at = float("inf")
-        with os.fdopen(task.result_fd, "rb") as pipe:
-            data = pipe.read()
-        task.result_fd = -1
+        assert task.file is not None
+        with task.file as file:
+            file.seek(0)
+            data = file.read()
+        task.file = None
         _kill_group(task.pid)  # what the task's own children left running
+        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+        task.result = _failed(f"The task's Python process ended with {reason}.")
         if task.canceled:
-            task.result = {"outcome": "CANCELED", "error": "The task was canceled.", "trace": ""}
-        elif data:
-            task.result = json.loads(data)
+            task.result = _CANCELED
         else:
-            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            task.result = {"outcome": "FAILED", "error": f"The task's Python process ended with {reason}.", "trace": ""}
+            with contextlib.suppress(ValueError):  # nothing, or a part: it was killed, or the disk is full
+                task.result = json.loads(data)
 
     def _lost(self, reason: str) -> None:
         """Without the JVM nothing can go on: every task fails, and the cluster with them."""
@@ -285,6 +294,10 @@ class Host:
         os._exit(0)
 
 
+def _failed(error: str) -> dict[str, str]:
+    return {"outcome": "FAILED", "error": error, "trace": ""}
+
+
 def _wait(pid: int, deadline: float) -> None:
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
@@ -318,7 +331,7 @@ def _end_with_pipe(fd: int) -> None:
     os._exit(1)
 
 
-def _fail(events: int, reason: str) -> NoReturn:
+def _broken(events: int, reason: str) -> NoReturn:
     os.write(events, json.dumps({"event": "broken", "reason": reason}).encode() + b"\n")
     os._exit(1)
 
@@ -340,7 +353,7 @@ def main() -> None:
     os.environ.pop("PYTHONPATH", None)
     first = b""
     while not first.endswith(b"\n"):
-        first += os.read(commands, 65536) or _fail(events, "no start message")
+        first += os.read(commands, 65536) or _broken(events, "no start message")
     start = json.loads(first)
     Host(start, commands, events).run()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import IO, Any
 
 from localcloud import private
 from localcloud.cluster import failures, notebook
@@ -23,8 +23,8 @@ class TaskError(Exception):
     """A task that cannot begin: its wheel, its entry point or its libraries are not there."""
 
 
-def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, result_fd: int) -> None:
-    """Run the task and write its result, a JSON object, to ``result_fd``."""
+def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, file: IO[bytes]) -> None:
+    """Run the task and write its result, a JSON object, to ``file``."""
     _log_to(Path(task["log"]))
     signal.signal(signal.SIGTERM, _canceler(None))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -55,7 +55,8 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, res
         print(result["trace"] or result["error"], file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.write(result_fd, json.dumps(result).encode())
+    file.write(json.dumps(result).encode())
+    file.flush()
 
 
 def _canceler(spark: Any) -> Callable[[int, object], None]:

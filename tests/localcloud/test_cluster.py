@@ -83,6 +83,9 @@ def stubborn():
 def quits():
     sys.exit("the lab was not proven")
 
+def tells():
+    raise ValueError("가" * 100_000)
+
 def dies():
     os.kill(os.getpid(), 9)
 
@@ -169,7 +172,19 @@ def driver(machine: Settings, workspace: str) -> Iterator[Driver]:
 @pytest.fixture(scope="module")
 def wheel(machine: Settings) -> Path:
     path = machine.state / "toy-1.0-py3-none-any.whl"
-    points = ["main", "table", "callbacks", "stream", "forever", "stubborn", "quits", "dies", "secret", "kafka"]
+    points = [
+        "main",
+        "table",
+        "callbacks",
+        "stream",
+        "forever",
+        "stubborn",
+        "quits",
+        "tells",
+        "dies",
+        "secret",
+        "kafka",
+    ]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("toy/__init__.py", "def by_attribute():\n    print('by attribute')\n")
         archive.writestr("toy/tasks.py", MODULE)
@@ -289,6 +304,15 @@ def test_a_failure_is_its_last_line_and_its_trace(task, log):
     assert "in table" in result.trace
     assert "localcloud" not in result.trace
     assert "IndexError" in log()
+
+
+def test_a_failure_of_any_length_ends_the_task_and_is_told_in_part(task):
+    result = task("tells").wait(60)
+    assert result is not None, "it hangs"
+    assert result.outcome == "FAILED"
+    assert result.error == "ValueError: " + "가" * 1000 + "…"
+    assert "[…]" in result.trace
+    assert len(result.trace) < 21_000
 
 
 def test_a_task_whose_process_dies_fails_alone(task, driver):
