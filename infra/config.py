@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from infra import naming, quartz
-from infra.offers import NODE_TYPES, REGIONS, SUGGESTED
+from infra.offers import NODE_TYPES, REGIONS, RUNTIMES, SUGGESTED
 
 NAMESPACE = "streaming-lab"
 
 # Azure: the first month that a budget can start in.
 _FIRST_BUDGET = date(2017, 6, 1)
-# The jobs need Spark 4.1 (Delta 4.3, Scala 2.13), which came with this major version.
-_OLDEST_RUNTIME = 18
-_EMAIL = re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}", re.ASCII)
+_ATOM = r"[\w+'-]+"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+[A-Za-z]{{2,}}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -51,27 +52,38 @@ def _email(text: str) -> str:
     return text
 
 
-def _optional_email(text: str) -> str:
-    if text and (len(text) > 254 or not _EMAIL.fullmatch(text)):
-        raise _broken("it must be an e-mail address such as student@example.com, or empty")
-    return text
+def _user_name(text: str) -> str:
+    # Databricks keeps user names in lower case.
+    return _email(text.lower()) if text else ""
 
 
-def _date(text: object) -> date:
+def _parsed(text: object) -> date | None:
     try:
-        if isinstance(text, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        if isinstance(text, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise _broken("it must be a date such as 2027-06-30")
+    return None
+
+
+def _date(text: object) -> date:
+    day = _parsed(text)
+    if day is None:
+        raise _broken("it must be a date such as 2027-06-30")
+    return day
 
 
 def _budget_start(text: object) -> date | None:
-    if text in ("", None):
+    if text == "":
         return None
-    start = _date(text)
-    if start.day != 1 or start < _FIRST_BUDGET:
-        raise _broken("it must be the first day of a month, 2017-06-01 or later, or empty for the current month")
+    start, today = _parsed(text), datetime.now(UTC).date()
+    last = today.replace(year=today.year + 1, day=1)
+    # No past start is refused: a budget keeps the one that it was made with.
+    if start is None or start.day != 1 or not _FIRST_BUDGET <= start <= last:
+        raise _broken(
+            f"it must be the first day of a month from {_FIRST_BUDGET} to {last}, or empty for the month of the first "
+            "deployment"
+        )
     return start
 
 
@@ -83,7 +95,7 @@ def _switch(text: object) -> bool:
 
 def _region(text: str) -> str:
     if text not in REGIONS:
-        raise _broken(f"it must be an Azure region that has Azure Databricks: {', '.join(sorted(REGIONS))}")
+        raise _broken(f"it must be one of the lab's regions, which have Azure Databricks: {', '.join(sorted(REGIONS))}")
     return text
 
 
@@ -105,9 +117,8 @@ def _node_type(text: str) -> str:
 
 
 def _runtime(text: str) -> str:
-    match = re.fullmatch(r"(\d{1,3})\.(\d{1,2}\.)?x-scala2\.13", text)
-    if not match or int(match[1]) < _OLDEST_RUNTIME:
-        raise _broken(f"it must be a Databricks Runtime {_OLDEST_RUNTIME} or later with Scala 2.13: 18.x-scala2.13")
+    if text not in RUNTIMES:
+        raise _broken(f"it must be a Databricks Runtime with Spark 4.1 and Scala 2.13: {', '.join(RUNTIMES)}")
     return text
 
 
@@ -118,11 +129,15 @@ def _cron(text: str) -> str:
     return text
 
 
+@cache
+def _time_zones() -> set[str]:
+    # Java, which reads the schedule, knows neither.
+    return available_timezones() - {"localtime", "Factory"}
+
+
 def _time_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise _broken("it must be a time zone such as UTC or Europe/Amsterdam") from None
+    if text not in _time_zones():
+        raise _broken("it must be a time zone such as UTC or Europe/Amsterdam")
     return text
 
 
@@ -152,7 +167,7 @@ class LabConfig(BaseModel):
     student: Annotated[str, _id(naming.STUDENT_LENGTH)]
     course: Annotated[str, _id(naming.COURSE_LENGTH)] = "dp-203"
     owner_email: Email
-    student_email: Annotated[str, AfterValidator(_optional_email)] = ""
+    student_email: Annotated[str, AfterValidator(_user_name)] = ""
     expires_on: Day
     location: Annotated[str, AfterValidator(_region)] = "westeurope"
     event_hubs_sku: Annotated[str, AfterValidator(_sku)] = "Standard"
@@ -176,10 +191,10 @@ class LabConfig(BaseModel):
             config = cls.model_validate(dict(values))
         except ValidationError as error:
             raise ConfigError("\n".join(_sentence(detail, values) for detail in error.errors())) from None
-        if config.student_email and config.student_email.lower() == config.owner_email.lower():
+        if config.student_email == config.owner_email.lower():
             # Adding and removing the student's account would add and remove the owner's.
             rule = "it must differ from ownerEmail; leave it empty when the owner is the student"
-            raise ConfigError(f"config {NAMESPACE}:studentEmail is {config.student_email}: {rule}")
+            raise ConfigError(f"config {NAMESPACE}:studentEmail is {values['studentEmail']}: {rule}")
         return config
 
     @property
@@ -202,9 +217,12 @@ def _sentence(detail: ErrorDetails, values: Mapping[str, Any]) -> str:
     key = str(detail["loc"][0])
     where = f"config {NAMESPACE}:{key}"
     fields = {field.alias: field for field in LabConfig.model_fields.values()}
+    given = str(values.get(key, ""))
+    # A sentence is one line, whatever the value holds.
+    shown = (given if given.isprintable() else repr(given)) or "empty"
     if detail["type"] == "extra_forbidden":
-        return f"{where} is {values[key]}: there is no such key; the keys are {', '.join(sorted(map(str, fields)))}"
+        return f"{where} is {shown}: there is no such key; the keys are {', '.join(sorted(map(str, fields)))}"
     if detail["type"] == "missing":
         return f"{where} is missing: set it with pulumi config set {NAMESPACE}:{key} VALUE"
     rule = detail["msg"] if detail["type"] == "rule" else fields[key].description or "it must be a text"
-    return f"{where} is {values[key] or 'empty'}: {rule}"
+    return f"{where} is {shown}: {rule}"

@@ -1,4 +1,4 @@
-"""What Azure Databricks offers where: regions and node types (Microsoft Learn, Azure Databricks)."""
+"""What Azure Databricks offers where: regions, node types and runtimes (Microsoft Learn, Azure Databricks)."""
 
 REGIONS = frozenset(
     (
@@ -44,35 +44,41 @@ REGIONS = frozenset(
     )
 )
 
-# Node type → vCPUs. A trial subscription has a quota of 4 in a region, the exercises need no more.
-NODE_TYPES = {
-    "Standard_D4ds_v5": 4,
-    "Standard_D4ads_v5": 4,
-    "Standard_D4ds_v4": 4,
-    "Standard_D4s_v3": 4,
-    "Standard_DS3_v2": 4,
-    "Standard_E4ds_v5": 4,
-    "Standard_E4ds_v4": 4,
-    "Standard_F4": 4,
-    "Standard_F4s_v2": 4,
-    "Standard_L4s": 4,
-    "Standard_D8ds_v5": 8,
-    "Standard_D8ads_v5": 8,
-    "Standard_D8ds_v4": 8,
-    "Standard_D8s_v3": 8,
-    "Standard_DS4_v2": 8,
-    "Standard_E8ds_v5": 8,
-    "Standard_E8ds_v4": 8,
-    "Standard_F8": 8,
-    "Standard_F8s_v2": 8,
-    "Standard_L8s": 8,
-    "Standard_D16ds_v5": 16,
-    "Standard_D16ads_v5": 16,
-    "Standard_D16ds_v4": 16,
-    "Standard_D16s_v3": 16,
-    "Standard_E16ds_v5": 16,
-    "Standard_F16": 16,
-    "Standard_F16s_v2": 16,
-}
+# Four cores each: a trial subscription has no more in a region, and the exercises need no more.
+SUGGESTED = ("Standard_D4ds_v5", "Standard_D4ads_v5", "Standard_D4ds_v4", "Standard_D4s_v3")
 
-SUGGESTED = tuple(name for name, cores in NODE_TYPES.items() if cores == 4)[:4]
+NODE_TYPES = frozenset(
+    (
+        *SUGGESTED,
+        "Standard_D4as_v5",
+        "Standard_D4ds_v6",
+        "Standard_D4s_v5",
+        "Standard_DS3_v2",
+        "Standard_DS12_v2",
+        "Standard_E4ds_v5",
+        "Standard_E4ds_v4",
+        "Standard_F4",
+        "Standard_F4s_v2",
+        "Standard_L4s",
+        "Standard_D8ds_v5",
+        "Standard_D8ads_v5",
+        "Standard_D8ds_v4",
+        "Standard_D8s_v3",
+        "Standard_DS4_v2",
+        "Standard_E8ds_v5",
+        "Standard_E8ds_v4",
+        "Standard_F8",
+        "Standard_F8s_v2",
+        "Standard_L8s",
+        "Standard_D16ds_v5",
+        "Standard_D16ads_v5",
+        "Standard_D16ds_v4",
+        "Standard_D16s_v3",
+        "Standard_E16ds_v5",
+        "Standard_F16",
+        "Standard_F16s_v2",
+    )
+)
+
+# Those with Spark 4.1 and Scala 2.13, which the jobs (Delta 4.3) need.
+RUNTIMES = ("18.x-scala2.13", "18.0.x-scala2.13", "18.1.x-scala2.13")

@@ -28,12 +28,15 @@ _FIELDS = (
     _Field("day of month", 1, 31, special=r"L|LW|L-([1-9]|[12]\d|30)|([1-9]|[12]\d|3[01])W"),
     _Field("month", 1, 12, _MONTHS),
     _Field("day of week", 1, 7, _WEEKDAYS, rf"L|([1-7]|{'|'.join(_WEEKDAYS)})(L|#[1-5])"),
-    _Field("year", 1970, 2199),
+    _Field("year", 1970, 2099),
 )
 
 
 def problem(expression: str) -> str | None:
     """What is wrong with a Quartz expression, in words; None where nothing is."""
+    # Else a line break would pass for a space, and the digits of other scripts for digits.
+    if not (expression.isascii() and expression.isprintable()):
+        return "it holds more than printable ASCII characters"
     texts = expression.upper().split()
     if len(texts) not in (6, 7):
         return f"it has not 6 or 7 fields but {len(texts)}"
@@ -42,19 +45,15 @@ def problem(expression: str) -> str | None:
     for field, text in zip(_FIELDS, texts, strict=False):
         if text == "?" and field.name.startswith("day"):
             continue
-        for item in text.split(","):
-            if not _is_item(field, item):
-                return f"its {field.name} field '{text}' is not of Quartz's form from {field.low} to {field.high}"
-    seconds = sorted({second for item in texts[0].split(",") for second in _values(_FIELDS[0], item)})
+        # Quartz takes L, W and # alone, never in a list.
+        if field.special and re.fullmatch(field.special, text):
+            continue
+        if not all(_values(field, item) for item in text.split(",")):
+            return f"its {field.name} field '{text}' is not of Quartz's form from {field.low} to {field.high}"
+    seconds = sorted({second % 60 for item in texts[0].split(",") for second in _values(_FIELDS[0], item)})
     if any(later - earlier < _SMALLEST_GAP for earlier, later in pairwise([*seconds, seconds[0] + 60])):
         return f"it fires more often than every {_SMALLEST_GAP} seconds"
     return None
-
-
-def _is_item(field: _Field, item: str) -> bool:
-    if field.special and re.fullmatch(field.special, item):
-        return True
-    return bool(_values(field, item))
 
 
 def _values(field: _Field, item: str) -> range:
@@ -70,7 +69,7 @@ def _values(field: _Field, item: str) -> range:
     last = _number(field, last_text) if dash else field.high if slash else first
     if first is None or last is None:
         return range(0)
-    if last < first and dash:  # Quartz lets a range wrap around, such as FRI-MON.
+    if last < first and field.name != "year":  # Quartz lets any other range wrap around, such as FRI-MON.
         last += field.high - field.low + 1
     return range(first, last + 1, step)
 

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,19 @@ def test_config_and_naming_load_without_pulumi() -> None:
         ("ownerEmail", "teacher", "an e-mail address"),
         ("ownerEmail", "a@b@c.nl", "an e-mail address"),
         ("ownerEmail", "", "an e-mail address"),
+        ("ownerEmail", "a..b@example.com", "an e-mail address"),
+        ("ownerEmail", ".a@example.com", "an e-mail address"),
+        ("ownerEmail", "a.@example.com", "an e-mail address"),
+        ("ownerEmail", "a@-x.example.com", "an e-mail address"),
+        ("ownerEmail", "a@x-.example.com", "an e-mail address"),
+        ("ownerEmail", "a@example.com\n", "an e-mail address"),
         ("studentEmail", "ada@", "an e-mail address"),
         ("studentEmail", "Teacher@example.com", "must differ from ownerEmail"),
         ("expiresOn", "soon", "a date"),
         ("expiresOn", "2027-02-30", "a date"),
         ("expiresOn", "20270630", "a date"),
-        ("location", "mars", "an Azure region"),
-        ("location", "West Europe", "an Azure region"),
+        ("location", "mars", "one of the lab's regions"),
+        ("location", "West Europe", "one of the lab's regions"),
         ("eventHubsSku", "Basic", "no Kafka endpoint"),
         ("eventHubsSku", "standard", "Standard or Premium"),
         ("hubPartitions", "0", "from 1 to 32"),
@@ -94,23 +100,35 @@ def test_config_and_naming_load_without_pulumi() -> None:
         ("storageAccess", "none", "identity or key"),
         ("noPublicIp", "yes", "true or false"),
         ("nodeType", "Standard_D99_v9", "a node type that Databricks offers; choose one with 4 cores"),
-        ("sparkVersion", "17.3.x-scala2.13", "Databricks Runtime 18 or later"),
+        ("sparkVersion", "17.3.x-scala2.13", "a Databricks Runtime with Spark 4.1"),
         ("sparkVersion", "18.x-scala2.12", "Scala 2.13"),
+        ("sparkVersion", "18.99.x-scala2.13", "18.x-scala2.13, 18.0.x-scala2.13, 18.1.x-scala2.13"),
         ("autoterminationMinutes", "9", "from 10 to 10000"),
         ("autoterminationMinutes", "10001", "from 10 to 10000"),
         ("exercisesCron", "0 6 * * *", "not 6 or 7 fields but 5"),
+        ("exercisesCron", "0 0 6 ? *\nMON", "printable ASCII"),
         ("exercisesTimezone", "Mars/Olympus", "a time zone"),
         ("exercisesTimezone", "../etc/passwd", "a time zone"),
+        ("exercisesTimezone", "localtime", "a time zone"),
+        ("exercisesTimezone", "Factory", "a time zone"),
+        ("exercisesTimezone", "posix/UTC", "a time zone"),
+        ("exercisesTimezone", "right/UTC", "a time zone"),
+        ("exercisesTimezone", "europe/amsterdam", "a time zone"),
+        ("exercisesTimezone", "", "a time zone"),
         ("livePaused", "", "true or false"),
         ("budgetAmount", "0", "from 1"),
         ("budgetStart", "2027-01-02", "the first day of a month"),
-        ("budgetStart", "2017-05-01", "2017-06-01 or later"),
+        ("budgetStart", "2017-05-01", "from 2017-06-01 to"),
+        ("budgetStart", "next month", "the first day of a month"),
+        ("budgetStart", "2027-13-01", "the first day of a month"),
+        ("budgetStart", "2999-01-01", "the first day of a month"),
         ("partitions", "2", "no such key"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key_the_value_and_the_rule(key: str, value: str, rule: str) -> None:
     sentence = refusal(**{key: value})
-    assert sentence.startswith(f"config streaming-lab:{key} is {value or 'empty'}: ")
+    shown = value if value.isprintable() else repr(value)
+    assert sentence.startswith(f"config streaming-lab:{key} is {shown or 'empty'}: ")
     assert rule in sentence
     assert "\n" not in sentence
 
@@ -142,12 +160,33 @@ def test_a_missing_key_is_named_with_the_command_that_sets_it() -> None:
         ("autoterminationMinutes", "10"),
         ("autoterminationMinutes", "10000"),
         ("eventHubsSku", "Premium"),
+        ("nodeType", "Standard_D4as_v5"),
+        ("nodeType", "Standard_D4ds_v6"),
+        ("nodeType", "Standard_D4s_v5"),
+        ("nodeType", "Standard_DS12_v2"),
         ("sparkVersion", "18.1.x-scala2.13"),
+        ("exercisesTimezone", "Europe/Amsterdam"),
         ("ownerEmail", "first.last+lab@sub.example.org"),
+        ("ownerEmail", "o'brien@x.example.org"),
+        ("budgetStart", "2017-06-01"),
     ],
 )
 def test_values_at_the_edge_of_their_rule_are_taken(key: str, value: str) -> None:
     LabConfig.load({**LEAST, key: value})
+
+
+def test_a_budget_starts_twelve_months_ahead_at_most() -> None:
+    today = datetime.now(UTC).date()
+    last = today.replace(year=today.year + 1, day=1)
+    after = last.replace(month=last.month % 12 + 1, year=last.year + last.month // 12)
+    assert LabConfig.load({**LEAST, "budgetStart": last.isoformat()}).budget_start == last
+    assert f"to {last}, or empty" in refusal(budgetStart=after.isoformat())
+
+
+def test_a_student_s_user_name_is_in_lower_case_as_databricks_keeps_it() -> None:
+    assert LabConfig.load({**LEAST, "studentEmail": "Ada.Lovelace@Example.com"}).student_email == (
+        "ada.lovelace@example.com"
+    )
 
 
 def test_the_configuration_can_not_be_changed() -> None:
