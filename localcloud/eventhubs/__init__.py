@@ -55,6 +55,6 @@ class EventHubs:
     def _remove_strangers(self, wanted: set[str]) -> None:
         """Folders of namespaces that were deleted while nobody looked."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if folder.name not in wanted:
+            if folder.is_dir() and folder.name not in wanted:
                 kill_leftovers(folder / "pids.json")
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,11 +1,15 @@
 """Storage containers: a folder for each, which Spark reaches by its ``abfss://`` address."""
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from secrets import token_hex
 from typing import Protocol
 
 from localcloud.settings import Settings
+
+_TRASH = ".trash-"
 
 
 class Container(Protocol):
@@ -31,12 +35,21 @@ def reconcile(settings: Settings, containers: Iterable[Container]) -> None:
     for path in wanted:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     root = settings.state / "storage"
-    for account in root.iterdir() if root.is_dir() else ():
-        for path in account.iterdir():
+    for account in _folders(root):
+        for path in _folders(account):
             if path not in wanted:
-                shutil.rmtree(path)
-        if not any(account.iterdir()):
-            account.rmdir()
+                # At one stroke, for a stream may still write in it; what is left of it then goes the next time.
+                path.rename(root / f"{_TRASH}{token_hex(8)}")
+        with contextlib.suppress(OSError):
+            account.rmdir()  # unless something is in it
+    for trash in root.glob(f"{_TRASH}*"):
+        shutil.rmtree(trash, ignore_errors=True)
+
+
+def _folders(path: Path) -> list[Path]:
+    """Accounts or containers: no name of theirs starts with a dot, and a file browser leaves files of its own."""
+    inside = path.iterdir() if path.is_dir() else ()
+    return [each for each in inside if each.is_dir() and not each.name.startswith(".")]
 
 
 def mount_conf(mounts: dict[str, Path]) -> dict[str, str]:

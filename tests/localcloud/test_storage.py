@@ -1,5 +1,8 @@
+import contextlib
 import dataclasses
+import itertools
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,46 @@ def test_a_deleted_account_leaves_nothing_behind(settings):
     (storage.folder(settings, "labdev", "lab") / "row").write_text("gone")
     storage.reconcile(settings, [])
     assert list((settings.state / "storage").iterdir()) == []
+
+
+def test_a_container_goes_while_a_stream_writes_in_it(settings):
+    storage.reconcile(settings, [container("labdev", "lab")])
+    folder = storage.folder(settings, "labdev", "lab")
+    stop = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            with contextlib.suppress(OSError):
+                (folder / f"batch-{number % 50}").mkdir(exist_ok=True)
+                (folder / f"batch-{number % 50}" / "rows").write_text("rows")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            while not (folder.is_dir() and any(folder.iterdir())):
+                storage.reconcile(settings, [container("labdev", "lab")])
+            storage.reconcile(settings, [])
+            assert not folder.exists()
+    finally:
+        stop.set()
+        writer.join()
+    storage.reconcile(settings, [])
+    assert list((settings.state / "storage").iterdir()) == []
+
+
+def test_files_of_others_among_the_containers_disturb_nobody_and_stay(settings):
+    lab = container("labdev", "lab")
+    storage.reconcile(settings, [lab, container("labold", "lab")])
+    strangers = [settings.state / "storage" / name for name in (".DS_Store", "labdev/.DS_Store", "labold/.DS_Store")]
+    for stranger in strangers:
+        stranger.write_text("")
+    storage.reconcile(settings, [lab])
+    assert storage.folder(settings, "labdev", "lab").is_dir()
+    assert not storage.folder(settings, "labold", "lab").exists()
+    assert all(stranger.exists() for stranger in strangers)
 
 
 def test_a_mount_is_named_by_the_whole_authority_and_points_to_a_file_uri(tmp_path):
