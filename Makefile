@@ -1,5 +1,6 @@
 # Set-up is part of every target: what is missing is installed first, into .venv and the user's cache.
-PYTHON ?= python3
+# The Python of .venv is kept once there is one; `make lab PYTHON=python3.12` chooses another.
+PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 LAB := .venv/bin/lab
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

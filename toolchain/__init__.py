@@ -4,6 +4,16 @@ Everything is cached outside the checkout, in `$XDG_CACHE_HOME/azure-streaming-l
 up with the standard library alone; the functions here only look things up.
 """
 
+import sys
+
+# Before anything that an older Python could not even read.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(
+        "error      set-up: Python 3.11 or newer is needed, and this is "
+        + sys.version.split()[0]
+        + ".\n           Name another, for example: make lab PYTHON=python3.12"
+    )
+
 from toolchain.archive import path as class_archive
 from toolchain.common import ToolMissing
 from toolchain.engine import find as pulumi

@@ -45,8 +45,10 @@ def ensure_venv(uv: Path) -> None:
     if stamp.is_file() and stamp.read_text() == _wanted():
         return
     say("installing the Python packages (1 GB)")
-    if not (VENV / "bin/python").exists():
-        run([uv, "venv", "-q", "--clear", "--python", sys.executable, VENV], "Making .venv")
+    release = ".".join(str(part) for part in sys.version_info[:2])
+    if not ((VENV / "bin/python").exists() and (VENV / f"lib/python{release}").is_dir()):
+        # Resolved, because this may be the Python of the very folder that is made anew.
+        run([uv, "venv", "-q", "--clear", "--python", Path(sys.executable).resolve(), VENV], "Making .venv")
     sync: list[str | Path] = [
         uv,
         "pip",

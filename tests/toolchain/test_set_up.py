@@ -1,12 +1,17 @@
 """Set-up finds or refuses: each refusal is one sentence that says what to do."""
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from toolchain import common, engine, ivy, jvm
+from toolchain import __main__ as set_up
+from toolchain import common, engine, ivy, jvm, venv
 
 
 def executable(path: Path, script: str) -> Path:
@@ -59,6 +64,111 @@ def test_without_pulumi_installer_and_go_one_sentence_says_what_to_install(empty
     monkeypatch.setattr(engine, "run", unreachable)
     with pytest.raises(common.ToolMissing, match=r"Install Pulumi 3\.259\.0 or newer, or Go"):
         engine.ensure()
+
+
+def test_a_build_that_was_interrupted_is_made_anew(empty_machine, monkeypatch):
+    executable(empty_machine / "bin/go", "")
+    home = engine._cached().parent.parent
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/pulumi.part").write_text("half")
+
+    def build(command, what, **_):
+        if what == "The installer":
+            raise common.ToolMissing("no route")
+        executable(command[command.index("-o") + 1], "echo v3.259.0\n")
+
+    monkeypatch.setattr(engine, "run", build)
+    assert engine.version(engine.ensure()) == (3, 259, 0)
+    assert [path.name for path in home.parent.iterdir()] == [engine.VERSION]
+
+
+def test_the_cached_cli_is_a_command_of_the_environment_with_the_labs_language_host(empty_machine, monkeypatch):
+    executable(engine._cached(), 'echo "$1 was asked for"\n')
+    folder = empty_machine / "environment"
+    executable(folder / "python", 'echo "$@"\n')
+    engine.link(folder)
+    told = [subprocess.check_output([folder / name, "it"], text=True) for name in ("pulumi", engine.LANGUAGE_HOST)]
+    assert told == ["it was asked for\n", "-m lab.language_host it\n"]
+
+
+def test_the_users_own_pulumi_is_not_hidden_by_the_environments(empty_machine):
+    executable(engine._cached(), "")
+    folder = empty_machine / "environment"
+    folder.mkdir()
+    engine.link(folder)
+    own = executable(empty_machine / "bin/pulumi", "echo v3.300.0\n")
+    executable(own.with_name(engine.LANGUAGE_HOST), "")
+    engine.link(folder)
+    assert engine.find() == own
+    assert list(folder.iterdir()) == []
+
+
+def test_an_activated_environment_does_not_make_its_commands_the_users_own(empty_machine, monkeypatch):
+    executable(engine._cached(), "echo v3.259.0\n")
+    monkeypatch.setattr(engine, "ROOT", empty_machine)
+    monkeypatch.setenv("PATH", str(empty_machine / ".venv/bin"), prepend=os.pathsep)
+    (empty_machine / ".venv/bin").mkdir(parents=True)
+    for _ in range(2):
+        engine.link(empty_machine / ".venv/bin")
+        assert engine.find() == engine._cached()
+        assert (empty_machine / ".venv/bin" / engine.LANGUAGE_HOST).exists()
+
+
+@pytest.mark.parametrize(("release", "made"), [(sys.version_info[:2], []), ((3, 9), ["Making .venv"])])
+def test_an_environment_of_another_python_is_made_anew(tmp_path, monkeypatch, release, made):
+    monkeypatch.setattr(venv, "VENV", tmp_path)
+    executable(tmp_path / "bin/python", "")
+    (tmp_path / f"lib/python{release[0]}.{release[1]}").mkdir(parents=True)
+    done = []
+    monkeypatch.setattr(venv, "run", lambda command, what: done.append(what))
+    venv.ensure_venv(Path("uv"))
+    assert done == [*made, "Installing from the cache", "Installing the lab command"]
+
+
+def test_a_python_that_is_too_old_is_told_before_anything_it_cannot_read():
+    program = "import sys; sys.version_info = (3, 8); sys.modules['toolchain.archive'] = None; import toolchain"
+    done = subprocess.run([sys.executable, "-c", program], cwd=common.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error      set-up: Python 3.11 or newer is needed")
+    assert "make lab PYTHON=python3.12" in done.stderr
+
+
+@pytest.fixture
+def empty_checkout(empty_machine, monkeypatch):
+    """Set-up itself, where neither the cache nor the checkout has anything yet."""
+    monkeypatch.setattr(set_up, "ROOT", empty_machine / "checkout")
+    monkeypatch.setattr(venv, "VENV", empty_machine / "checkout/.venv")
+    return empty_machine
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "sentence"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted. Run make lab again: it goes on from there.\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "/cache/x"), 1, "No space left on device for /cache/x. Put"),
+        (common.ToolMissing("uv is not here."), 1, "uv is not here.\n"),
+    ],
+)
+def test_a_set_up_that_stops_says_so_in_one_sentence(empty_checkout, monkeypatch, capsys, problem, code, sentence):
+    def stops():
+        raise problem
+
+    monkeypatch.setattr(venv, "ensure_uv", stops)
+    assert set_up.main() == code
+    assert capsys.readouterr().err.startswith(f"error      set-up: {sentence}")
+
+
+def test_a_first_set_up_is_refused_where_it_has_no_room_and_a_later_one_is_not(empty_checkout, monkeypatch, capsys):
+    def goes_on():
+        raise common.ToolMissing("went on")
+
+    monkeypatch.setattr(venv, "ensure_uv", goes_on)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_500_000_000))
+    assert set_up.main() == 1
+    assert "1.5 GB are free for" in capsys.readouterr().err
+    (common.cache() / "jars").mkdir()
+    assert set_up.main() == 1
+    assert "went on" in capsys.readouterr().err
 
 
 def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path):
