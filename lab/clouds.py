@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lab.arm import Arm
 from lab.errors import LabError
 from lab.locks import held
+from lab.loopback import past_proxies
 from lab.project import Project, write_private
 from lab.report import Report
 
@@ -76,7 +77,11 @@ class Cloud(Protocol):
 
 def choose(name: str, project: Project) -> Cloud:
     """The cloud of this name: `local` or `azure`."""
-    return LocalCloud(project) if name == "local" else AzureCloud(project)
+    if name == "azure":
+        return AzureCloud(project)
+    # Before a client reads them, and for every process that is started from here.
+    os.environ.update(past_proxies(os.environ))
+    return LocalCloud(project)
 
 
 class LocalCloud:
