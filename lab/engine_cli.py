@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 
 import pulumi.automation as auto
@@ -18,6 +19,15 @@ from semver import VersionInfo
 from toolchain.engine import VERSION
 
 OnOutput = Callable[[str], object]
+
+
+def foreign(environment: Iterable[str], own: Container[str]) -> set[str]:
+    """The names in an environment that would turn the CLI from the stack, folder or pass phrase that it is given.
+
+    own: the names that the command itself sets; a pass phrase in the environment would beat the one in its file.
+    """
+    names = {name for name in environment if name == "PULUMI_STACK" or name.startswith("PULUMI_OPTION_")}
+    return names | ({"PULUMI_CONFIG_PASSPHRASE"} if "PULUMI_CONFIG_PASSPHRASE_FILE" in own else set())
 
 
 class Cli(PulumiCommand):
@@ -32,12 +42,19 @@ class Cli(PulumiCommand):
         self.command = str(pulumi)
         self.version = VersionInfo.parse(VERSION)
         self._process: subprocess.Popen[bytes] | None = None
+        self._interrupted = False
+        self._starting = threading.Lock()
 
     def interrupt(self) -> None:
-        """Ask the CLI to stop after the operations under way; a second call stops it at once."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGINT)
+        """Ask the CLI to stop after the operations under way; a second call stops it at once.
+
+        Where no command runs yet, none begins any more.
+        """
+        with self._starting:
+            self._interrupted = True
+            if self._process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGINT)
 
     def run(
         self,
@@ -48,20 +65,24 @@ class Cli(PulumiCommand):
         on_error: OnOutput | None = None,
     ) -> CommandResult:
         """Run one command; raises the Automation API's error for its failure. Output is told at the end."""
-        env = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        kept = {name: os.environ[name] for name in os.environ.keys() - foreign(os.environ, additional_env)}
+        env = {**kept, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         env["PATH"] = os.pathsep.join([str(Path(self.command).parent), env.get("PATH", "")])
         # Files, not pipes: when this process is killed, a write to a broken pipe would kill the CLI in the middle of
         # its own writing. So it ends what is under way and leaves its state in order.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-            self._process = subprocess.Popen(
-                [self.command, "--non-interactive", *args],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=errors,
-                cwd=cwd,
-                env=env,
-                start_new_session=True,
-            )
+            with self._starting:
+                if self._interrupted:
+                    raise create_command_error(CommandResult("", "interrupted before it began", 130))
+                self._process = subprocess.Popen(
+                    [self.command, "--non-interactive", *args],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=errors,
+                    cwd=cwd,
+                    env=env,
+                    start_new_session=True,
+                )
             code = self._process.wait()
             self._process = None
             out.seek(0)

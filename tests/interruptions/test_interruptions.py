@@ -83,10 +83,10 @@ def test_an_up_that_was_killed_is_finished_by_the_next(lab):
     assert lab.json("down", "--student", "grace")["leftovers"] == []
 
 
-def test_plain_pulumi_finds_nothing_to_change(lab):
-    exports = lab("env")
+def in_shell(lab: Lab, exports: str, command: str) -> None:
+    """Run a command in a shell after `eval "$(lab env)"`."""
     done = subprocess.run(
-        ["sh", "-c", f"{exports}\npulumi preview --expect-no-changes --non-interactive"],
+        ["sh", "-c", f"{exports}\n{command}"],
         cwd=ROOT,
         env=lab.environment,
         capture_output=True,
@@ -95,3 +95,21 @@ def test_plain_pulumi_finds_nothing_to_change(lab):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def users_own(lab, monkeypatch):
+    """The user's own Pulumi has a stack and a pass phrase in the environment."""
+    monkeypatch.setitem(lab.variables, "PULUMI_STACK", "theirs")
+    monkeypatch.setitem(lab.variables, "PULUMI_CONFIG_PASSPHRASE", "theirs")
+
+
+def test_plain_pulumi_finds_nothing_to_change(lab, users_own):
+    in_shell(lab, lab("env"), "pulumi preview --expect-no-changes --non-interactive")
+
+
+def test_plain_pulumi_makes_and_deletes_a_lab(lab, users_own):
+    in_shell(lab, lab("env", "--student", "plain"), "pulumi up --yes --non-interactive")
+    assert lab.json("status", "--student", "plain")["up"] is True
+    in_shell(lab, lab("env", "--student", "plain"), "pulumi destroy --yes --non-interactive")
+    assert lab.json("down", "--student", "plain")["leftovers"] == []
