@@ -15,20 +15,25 @@ STUDENT_LENGTH = (2, 20)
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # ARM answers ReservedResourceName for a name with one of these inside.
 _RESERVED = ("microsoft", "windows")
+# The managed group of student ada would be the group of student ada-databricks.
+_MANAGED = "databricks"
 
 
 def id_rule(length: tuple[int, int]) -> str:
     """The rule for a course's or a student's id, in words."""
     return (
         f"it must be {length[0]} to {length[1]} lower-case letters, digits and single dashes, start with a letter and "
-        "not end with a dash (Azure names are made from it)"
+        "not end with a dash or with 'databricks' (Azure names are made from it)"
     )
 
 
 def is_valid_id(text: str, length: tuple[int, int]) -> bool:
     """Whether each name that is derived from this id is one that Azure takes."""
     return bool(
-        length[0] <= len(text) <= length[1] and _ID.fullmatch(text) and not any(word in text for word in _RESERVED)
+        length[0] <= len(text) <= length[1]
+        and _ID.fullmatch(text)
+        and not text.endswith(_MANAGED)
+        and not any(word in text for word in _RESERVED)
     )
 
 
@@ -58,7 +63,7 @@ class Names:
     @property
     def managed_resource_group(self) -> str:
         """The group that the workspace creates for its own machines; unique in the subscription."""
-        return f"rg-{self._owner}-databricks"
+        return f"{self.resource_group}-{_MANAGED}"
 
     @property
     def managed_resource_group_id(self) -> str:

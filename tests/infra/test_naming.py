@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from infra.naming import COURSE_LENGTH, STUDENT_LENGTH, Names, is_valid_id
+from infra.naming import COURSE_LENGTH, STUDENT_LENGTH, Names, id_rule, is_valid_id
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
 COURSES = ("dp-203", "ab", "c" * 12, "a-b-c-d-e-f")
@@ -51,6 +51,13 @@ def test_a_name_that_is_unique_in_the_world_differs_by_subscription_course_and_s
         Names(SUBSCRIPTION, "dp-203", "s" * 20),
     ]
     assert len({getattr(lab, name) for lab in labs}) == len(labs)
+
+
+@pytest.mark.parametrize("student", ["ada-databricks", "databricks", "adadatabricks"])
+def test_no_students_group_is_the_managed_group_of_another(student: str) -> None:
+    assert not is_valid_id(student, STUDENT_LENGTH)
+    assert "not end with a dash or with 'databricks'" in id_rule(STUDENT_LENGTH)
+    assert is_valid_id("databricks-ada", STUDENT_LENGTH)
 
 
 def test_the_names_are_the_same_in_every_run() -> None:
