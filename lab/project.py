@@ -18,6 +18,8 @@ import yaml
 from lab.errors import LabError
 
 STATE_VARIABLE = "STREAMING_LAB_STATE"
+# The config namespaces that are not the program's own: the engine's and the providers'.
+ENGINE_NAMESPACES = ("pulumi", "azure-native", "databricks")
 
 # A lab and one run of its exercises write 45 MB; each further run of another scale adds to it.
 NEEDED_BYTES = 250_000_000
@@ -49,7 +51,11 @@ class Project:
 
 def find() -> Project:
     """The project around the working directory, else the one that this command was installed from."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        advice = "Go to the checkout of the lab, then try again."
+        raise LabError("project", "the working directory was deleted", advice) from None
     installed = Path(__file__).resolve().parent.parent
     for folder in (here, *here.parents, installed):
         if (folder / "Pulumi.yaml").is_file() and (folder / "__main__.py").is_file():
@@ -112,21 +118,40 @@ class StackConfig:
 
 
 def stack_config(project: Project, student: str, kept: Mapping[str, str], given: Iterable[str]) -> StackConfig:
-    """Pulumi.<student>.yaml (else Pulumi.dev.yaml), then overrides `kept` from earlier, then the `given` key=value."""
+    """What the stack is configured with, each overriding those before it.
+
+    Pulumi.yaml's defaults, Pulumi.dev.yaml, Pulumi.<student>.yaml (what differs for this student), overrides `kept`
+    from earlier, the `given` key=value.
+    """
+    values = _defaults(project) | _configured(project.root / "Pulumi.dev.yaml")
     own = project.root / f"Pulumi.{student}.yaml"
-    file = own if own.is_file() else project.root / "Pulumi.dev.yaml"
-    values = _defaults(project)
-    values |= {key: text(value) for key, value in (_read_yaml(file).get("config") or {}).items()}
-    overrides = dict(kept)
-    for pair in given:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise LabError("-c", f"{pair} is not of the form key=value", code=2)
-        overrides[key if ":" in key else f"{project.name}:{key}"] = value
+    if own.is_file():
+        values |= _configured(own)
+    overrides = dict(kept) | dict(_override(project, pair) for pair in given)
     student_key = f"{project.name}:student"
     if overrides.get(student_key, student) != student:
         raise LabError("-c", f"{student_key} is the stack's name", "Choose the student with --student.", code=2)
     return StackConfig({**values, **overrides, student_key: student}, overrides)
+
+
+def _override(project: Project, pair: str) -> tuple[str, str]:
+    """The full key and the value of a `key=value`; raises LabError for a key that nothing would read."""
+    key, equals, value = pair.partition("=")
+    if not equals or not key:
+        raise LabError("-c", f"{pair} is not of the form key=value", code=2)
+    namespace, colon, _ = key.partition(":")
+    if not colon:
+        return f"{project.name}:{key}", value
+    known = (project.name, *ENGINE_NAMESPACES)
+    if namespace not in known:
+        rule = f"the namespace {namespace} is none of {', '.join(known)}"
+        raise LabError("-c", f"{key}: {rule}", f"A key without a namespace is one of {project.name}.", code=2)
+    return key, value
+
+
+def _configured(file: Path) -> dict[str, str]:
+    """The config of a stack's file, by full key."""
+    return {key: text(value) for key, value in (_read_yaml(file).get("config") or {}).items()}
 
 
 def _defaults(project: Project) -> dict[str, str]:

@@ -27,9 +27,10 @@ def test_values_are_texts_as_pulumi_passes_them(project):
     assert text({"a": [1]}) == '{"a": [1]}'
 
 
-def test_a_students_own_file_comes_before_the_common_one(project):
+def test_a_students_own_file_holds_what_differs_from_the_common_one(project):
     (project.root / "Pulumi.ada.yaml").write_text("config: {'streaming-lab:hubPartitions': 4}\n")
-    assert stack_config(project, "ada", {}, ()).of("streaming-lab") == {"hubPartitions": "4", "student": "ada"}
+    ada = stack_config(project, "ada", {}, ()).of("streaming-lab")
+    assert ada == {"hubPartitions": "4", "noPublicIp": "false", "student": "ada"}
     assert stack_config(project, "bob", {}, ()).of("streaming-lab")["hubPartitions"] == "2"
 
 
@@ -39,6 +40,22 @@ def test_an_override_wins_over_the_file_and_a_new_one_over_a_kept_one(project):
     assert config.values["streaming-lab:hubPartitions"] == "16"
     assert config.values["azure-native:location"] == "x=y"
     assert config.overrides == {**kept, "streaming-lab:hubPartitions": "16", "azure-native:location": "x=y"}
+
+
+def test_a_namespace_that_nothing_reads_is_refused_with_those_that_are_read(project):
+    with pytest.raises(LabError, match="streming-lab:hubPartitions: the namespace streming-lab is none of") as refused:
+        stack_config(project, "dev", {}, ["streming-lab:hubPartitions=3"])
+    assert "streaming-lab, pulumi, azure-native, databricks" in refused.value.message
+    assert refused.value.code == 2
+
+
+def test_a_deleted_working_directory_is_named(project, monkeypatch):
+    gone = project.root / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(LabError, match="the working directory was deleted"):
+        find()
 
 
 def test_a_file_that_is_no_yaml_is_named(project):
