@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
@@ -32,12 +33,14 @@ class TaskView:
     """One task of a run as people see it.
 
     state: waiting, running, done, failed, canceled or skipped
+    started_ms: when it started, in milliseconds since 1970; 0 when it has not
     progress: what the task last uploaded (see the jobs' progress file), or empty
     """
 
     key: str
     run_id: int
     state: str
+    started_ms: int
     progress: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -85,34 +88,41 @@ class Workspace:
         while True:
             run = self.run(run_id)
             views = self.views(run)
-            if time.monotonic() - looked > PROGRESS_SECONDS:
+            ended = life_cycle(run) in FINAL
+            if ended or time.monotonic() - looked > PROGRESS_SECONDS:
                 looked = time.monotonic()
-                progress.update(
-                    {view.key: self.progress(dataset, view.key) for view in views if view.state == "running"}
-                )
+                # At the end all of them: a task may begin and end between two looks.
+                progress |= {
+                    view.key: self.progress(dataset, view) for view in views if ended or view.state == "running"
+                }
             for view in views:
                 view.progress = progress.get(view.key, {})
             show(views)
-            if life_cycle(run) in FINAL:
+            if ended:
                 return run
             time.sleep(self.poll_seconds)
 
     def views(self, run: Run) -> list[TaskView]:
         """The run's tasks in the order of the exercises; a task left out of the run is not among them."""
-        views = [TaskView(task.task_key, int(task.run_id or 0), _task_state(task)) for task in run.tasks or []]
+        views = [
+            TaskView(task.task_key, int(task.run_id or 0), _task_state(task), int(task.start_time or 0))
+            for task in run.tasks or []
+        ]
         order = {key: at for at, key in enumerate(TASKS)}
         return sorted((view for view in views if view.state != "excluded"), key=lambda view: order.get(view.key, 99))
 
-    def progress(self, dataset: str, task: str) -> dict[str, Any]:
-        """What a task last told about its queries; empty before it told anything."""
+    def progress(self, dataset: str, task: TaskView) -> dict[str, Any]:
+        """What a task told last about its queries since it started; empty before it told anything."""
         from databricks.sdk.errors.base import DatabricksError
 
         try:
-            with self.client.workspace.download(f"{self.control}/progress/{dataset}-{task}.json") as file:
-                read = json.loads(file.read())
-        except (DatabricksError, ValueError):
+            with self.client.workspace.download(f"{self.control}/progress/{dataset}-{task.key}.json") as file:
+                told = dict(json.loads(file.read()))
+            updated = datetime.fromisoformat(told["updated_at"])
+        except (DatabricksError, ValueError, TypeError, KeyError):
             return {}
-        return read if isinstance(read, dict) else {}
+        # The file of an earlier run stays until this one tells something.
+        return told if 0 < task.started_ms <= updated.timestamp() * 1000 else {}
 
     def result(self, task_run_id: int) -> dict[str, Any] | None:
         """The machine-readable line that a task printed last, or None."""
@@ -140,7 +150,7 @@ class Workspace:
             for run_id in self.active(job):
                 for view in self.views(self.run(run_id)):
                     if view.state == "running":
-                        progress = self.progress(dataset, view.key)
+                        progress = self.progress(dataset, view)
                         for query in progress.get("queries") or []:
                             if query.get("active"):
                                 yield {"dataset": dataset, "task": view.key, **query}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lab.errors import LabError
 from lab.report import Report
 from lab.runs import FINAL, Workspace, life_cycle
 
@@ -35,12 +36,16 @@ def set_live(workspace: Workspace, status: PauseStatus) -> bool:
 def stop(workspace: Workspace, queries: Sequence[str], report: Report, patience: float = PATIENCE_SECONDS) -> list[str]:
     """Stop the named queries after their current batch, or everything when none is named.
 
-    patience: seconds until the runs that go on are canceled. Returns the names of the queries that were active.
+    patience: seconds until the runs that go on are canceled; a named query that goes on is an error. Returns the names
+    of the queries that were active and have ended.
     """
     from databricks.sdk.service.jobs import PauseStatus
     from databricks.sdk.service.workspace import ImportFormat
 
-    before = [str(query["name"]) for query in workspace.streams()]
+    before = _names(workspace)
+    unknown = [name for name in queries if name not in before]
+    if before and unknown:
+        raise LabError("stop", f"no query {' or '.join(unknown)} is active", f"Active are {', '.join(before)}.")
     runs = [*workspace.active(workspace.exercises_job), *workspace.active(workspace.live_job)]
     request = {
         "requested_at": datetime.now(UTC).isoformat(),
@@ -53,9 +58,12 @@ def stop(workspace: Workspace, queries: Sequence[str], report: Report, patience:
     )
     deadline = time.monotonic() + patience
     if queries:
-        while set(queries) & {str(query["name"]) for query in workspace.streams()} and time.monotonic() < deadline:
+        while (going := [name for name in _names(workspace) if name in queries]) and time.monotonic() < deadline:
             report.now("waiting for the current batches")
             time.sleep(workspace.poll_seconds)
+        if going:
+            advice = "Run lab stop without a name, which cancels the runs that go on."
+            raise LabError("stop", f"{', '.join(going)} did not end within {patience:.0f} s", advice)
         return [name for name in before if name in queries]
     # The request stands before the pause, because a pause may cancel the run: then its tasks already know.
     set_live(workspace, PauseStatus.PAUSED)
@@ -68,3 +76,8 @@ def stop(workspace: Workspace, queries: Sequence[str], report: Report, patience:
             report.now("waiting for the current batches")
             time.sleep(workspace.poll_seconds)
     return before
+
+
+def _names(workspace: Workspace) -> list[str]:
+    """The names of the active queries."""
+    return [str(query["name"]) for query in workspace.streams()]

@@ -68,7 +68,9 @@ def lab(project, capsys):
 
 
 class FakeJobs:
-    """Jobs whose runs go through the given states, one at each look."""
+    """Jobs whose runs go through the given states, one at each look; every task starts at `task_start`."""
+
+    task_start = 1_767_225_600_000  # 2026-01-01T00:00:00Z in milliseconds
 
     def __init__(self):
         self.runs = {}
@@ -109,6 +111,7 @@ class FakeJobs:
                     {
                         "task_key": key,
                         "run_id": run_id * 100 + at,
+                        "start_time": self.task_start,
                         "state": {"life_cycle_state": task[0], **({"result_state": task[1]} if task[1] else {})},
                     }
                     for at, (key, task) in enumerate(tasks.items())
@@ -158,7 +161,8 @@ class FakeFiles:
 
     def progress(self, dataset, task, **told):
         path = f"/Shared/streaming-lab/dev/control/progress/{dataset}-{task}.json"
-        self.files[path] = json.dumps({"task": task, "dataset": dataset, "active": True, **told}).encode()
+        known = {"task": task, "dataset": dataset, "active": True, "updated_at": "2026-01-01T00:00:01+00:00"}
+        self.files[path] = json.dumps({**known, **told}).encode()
 
 
 @pytest.fixture

@@ -68,6 +68,30 @@ def test_an_exercise_runs_with_the_tasks_that_it_needs(names, tasks):
     assert exercises.tasks_of(exercises.chosen(names)) == tasks
 
 
+def test_a_run_that_ends_between_two_looks_gives_its_spark_ui_link_all_the_same(workspace, client, report):
+    client.jobs.next_run = (7, [("TERMINATED", "SUCCESS", {"concepts": DONE, "verify": DONE})])
+    client.jobs.outputs[701] = printed(LEDGER)
+    client.workspace.progress("exercises", "concepts", spark_ui="http://127.0.0.1:4040", queries=[])
+    assert exercises.run(workspace, ["concepts"], None, report).spark_ui == "http://127.0.0.1:4040"
+
+
+BEFORE_THE_RUN = "2025-12-31T23:59:59.900000+00:00"
+
+
+def test_what_an_earlier_run_reported_is_not_shown_as_this_ones(workspace, client, report):
+    looks = [("RUNNING", None, {"concepts": RUNNING, "verify": WAITING})]
+    looks.append(("TERMINATED", "SUCCESS", {"concepts": DONE, "verify": DONE}))
+    client.jobs.next_run = (7, looks)
+    client.jobs.outputs[701] = printed(LEDGER)
+    told = {"spark_ui": "http://127.0.0.1:1", "queries": [{"name": "a", "active": True, "rows_per_second": 9.0}]}
+    client.workspace.progress("exercises", "concepts", updated_at=BEFORE_THE_RUN, **told)
+    assert exercises.run(workspace, ["concepts"], None, report).spark_ui == ""
+    assert not any("rows/s" in moment for moment in report.moments)
+    client.jobs.add(8, looks[:1], job_id=2)
+    client.workspace.progress("live", "concepts", updated_at=BEFORE_THE_RUN, **told)
+    assert list(workspace.streams()) == []
+
+
 def test_a_failed_task_is_told_in_its_own_words(workspace, client, report):
     tasks = {"generate": DONE, "publish": FAILED, "event_hubs": SKIPPED, "verify": SKIPPED, "concepts": EXCLUDED}
     client.jobs.next_run = (7, [("INTERNAL_ERROR", "FAILED", tasks)])
@@ -182,6 +206,27 @@ def test_stopping_one_query_neither_pauses_nor_cancels(workspace, client, report
     client.workspace.on_upload = lambda path: client.workspace.progress("live", "windows", queries=both[1:])
     assert streams.stop(workspace, ["windows_tumbling"], report) == ["windows_tumbling"]
     assert client.jobs.updates == client.jobs.canceled == []
+
+
+def test_a_query_that_does_not_end_is_no_stopped_one(workspace, client, report):
+    client.jobs.add(6, [("RUNNING", None, {"windows": RUNNING})], job_id=2)
+    client.workspace.progress("live", "windows", queries=[{"name": "windows_tumbling", "active": True}])
+    with pytest.raises(LabError, match="windows_tumbling did not end within 0 s") as refused:
+        streams.stop(workspace, ["windows_tumbling"], report, patience=0)
+    assert "lab stop without a name" in refused.value.advice
+
+
+def test_an_unknown_query_is_refused_with_the_active_ones_and_nothing_is_stopped(workspace, client, report):
+    client.jobs.add(6, [("RUNNING", None, {"windows": RUNNING})], job_id=2)
+    client.workspace.progress("live", "windows", queries=[{"name": "windows_tumbling", "active": True}])
+    with pytest.raises(LabError, match="no query tumbling is active") as refused:
+        streams.stop(workspace, ["tumbling", "windows_tumbling"], report)
+    assert refused.value.advice == "Active are windows_tumbling."
+    assert not any("stop.json" in path for path in client.workspace.files)
+
+
+def test_stopping_by_name_where_nothing_streams_stops_nothing(workspace, report):
+    assert streams.stop(workspace, ["windows_tumbling"], report) == []
 
 
 def test_live_is_unpaused_and_goes_on_after_ctrl_c(workspace, client, report):
