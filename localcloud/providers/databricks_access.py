@@ -77,7 +77,7 @@ class User(WorkspaceResource):
         """Remove the user; `forceDeleteHomeDir` takes the home directory along."""
         workspace.people.delete(id)
         if outputs.get("forceDeleteHomeDir"):
-            workspace.delete_path(f"/Users/{outputs['userName']}", recursive=True)
+            workspace.delete_path(f"/Users/{outputs['userName']}", recursive=True, caller=workspace.developer)
 
     def computed(self, workspace: Workspace, id: str, found: Record) -> Props:
         """Names that belong to the user."""
@@ -122,7 +122,7 @@ class Permissions(WorkspaceResource):
         object_id = str(body[_field(name)])
         if by_path:
             object_id = str(workspace.files.status(object_id)["object_id"])
-        workspace.permissions.put(kind, object_id, _entries(kind, body))
+        workspace.permissions.put(kind, object_id, _entries(kind, body), workspace.developer)
         return f"/{kind}/{object_id}"
 
     def find(self, workspace: Workspace, id: str) -> Record:
@@ -139,12 +139,12 @@ class Permissions(WorkspaceResource):
     def change(self, workspace: Workspace, id: str, body: Record) -> None:
         """Replace the object's access list."""
         kind, object_id = _object(id)
-        workspace.permissions.put(kind, object_id, _entries(kind, body))
+        workspace.permissions.put(kind, object_id, _entries(kind, body), workspace.developer)
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
         """Give the object back to the caller alone."""
         kind, object_id = _object(id)
-        workspace.permissions.put(kind, object_id, _entries(kind, {"access_controls": []}))
+        workspace.permissions.put(kind, object_id, _entries(kind, {"access_controls": []}), workspace.developer)
 
     def inputs_now(self, found: Record, inputs: Props) -> Props:
         """Entries are a set: their order is no drift."""

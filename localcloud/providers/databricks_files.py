@@ -142,7 +142,7 @@ class Directory(WorkspaceResource):
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
         """Delete the directory."""
-        workspace.delete_path(id, bool(outputs.get("deleteRecursive")))
+        workspace.delete_path(id, bool(outputs.get("deleteRecursive")), workspace.developer)
 
     def computed(self, workspace: Workspace, id: str, found: Record) -> Props:
         """Where code on a cluster finds it."""
@@ -186,7 +186,7 @@ class WorkspaceFile(WorkspaceResource):
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
         """Delete the file."""
-        workspace.delete_path(id, recursive=False)
+        workspace.delete_path(id, recursive=False, caller=workspace.developer)
 
     def inputs_now(self, found: Record, inputs: Props) -> Props:
         """The source may have changed since: only the sum tells what is in the workspace."""

@@ -14,6 +14,7 @@ from localcloud.cluster import DriverError, TaskResult, TaskSpec
 from localcloud.errors import CloudError
 from localcloud.workspace import cluster_spec, libraries, references, run_states
 from localcloud.workspace.drivers import Driver, Drivers, TaskHandle
+from localcloud.workspace.file_access import FileAccess
 from localcloud.workspace.files import Files
 from localcloud.workspace.mounts import StartError
 from localcloud.workspace.people import Caller, People
@@ -40,6 +41,7 @@ class Surroundings:
     drivers: Drivers
     clusters: ClusterRecords
     files: Files
+    file_access: FileAccess
     people: People
     permissions: Permissions
     logs: Path
@@ -195,7 +197,7 @@ class Execution:
             except libraries.LibraryError as problem:
                 return problem.end
             except CloudError as problem:
-                return failed(problem.message, "RESOURCE_NOT_FOUND")
+                return failed(problem.message, "UNAUTHORIZED_ERROR" if problem.status == 403 else "RESOURCE_NOT_FOUND")
             with self._changed:
                 if self._cancelled:
                     return run_states.CANCELED
@@ -250,7 +252,8 @@ class Execution:
         if not self._has_cluster(cluster_id):
             return failed(f"Cluster {cluster_id} does not exist", "RESOURCE_NOT_FOUND")
         cluster = self._around.clusters.get(cluster_id)
-        user = self.run["_run_as"]
+        caller = self._identity()
+        user = caller.user_name
         single = cluster.get("single_user_name")
         if cluster_spec.access_mode(cluster) == "SINGLE_USER" and single not in (user, "users"):
             return failed(
@@ -258,7 +261,6 @@ class Execution:
                 f" {cluster_id}, but the single user of this cluster is '{single}'",
                 "UNAUTHORIZED_ERROR",
             )
-        caller = Caller(user, self._around.people.is_admin(user))
         holds = self._around.permissions.holds
         if task.get("libraries") and not holds("clusters", cluster_id, caller, "CAN_MANAGE"):
             return failed(
@@ -272,9 +274,15 @@ class Execution:
             )
         return None
 
+    def _identity(self) -> Caller:
+        user: str = self.run["_run_as"]
+        return Caller(user, self._around.people.is_admin(user))
+
     def _spec(self, task: Record) -> TaskSpec:
         around = self._around
         paths = [library["whl"] for library in task.get("libraries") or []]
+        for path in [*paths, *([task["notebook_task"]["notebook_path"]] if "notebook_task" in task else [])]:
+            around.file_access.require(path, self._identity(), "CAN_READ")
         wheels = libraries.install(paths, task["existing_cluster_id"], around.files, around.drivers)
         around.logs.mkdir(parents=True, exist_ok=True)
         log = around.logs / f"{task['run_id']}.log"

@@ -29,18 +29,23 @@ class Files:
 
     def status(self, path: str) -> Record:
         """`{"path", "object_id", "object_type", …}`; 404 if nothing is there."""
-        path = normal(path)
-        found = self._objects.get(path)
+        found = self.find(path)
         if found is None:
-            raise missing(f"Path ({path}) doesn't exist.")
+            raise missing(f"Path ({normal(path)}) doesn't exist.")
         return found
+
+    def find(self, path: str) -> Record | None:
+        """As `status`; None if nothing is there."""
+        return self._objects.get(normal(path))
+
+    def with_id(self, object_id: str) -> Record | None:
+        """The object with this id."""
+        return next((item for item in self._objects.values() if str(item["object_id"]) == object_id), None)
 
     def has(self, object_type: str, object_id: str) -> bool:
         """Whether an object of this type (DIRECTORY, NOTEBOOK, FILE) has this id."""
-        return any(
-            str(item["object_id"]) == object_id and item["object_type"] == object_type
-            for item in self._objects.values()
-        )
+        found = self.with_id(object_id)
+        return found is not None and found["object_type"] == object_type
 
     def children(self, path: str) -> list[Record]:
         """What lies directly in a directory, by path; of a notebook or file, itself."""
@@ -111,7 +116,9 @@ class Files:
                 )
             for item in [found, *inside]:
                 self._objects.delete(item["path"])
-                self._content(item).unlink(missing_ok=True)
+        # After the commit: an object that a crash brings back has its content still.
+        for item in [found, *inside]:
+            self._content(item).unlink(missing_ok=True)
 
     def _add(self, path: str, object_type: str) -> Record:
         now = int(self._clock() * 1000)

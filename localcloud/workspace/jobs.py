@@ -35,7 +35,7 @@ class Jobs:
     def create(self, settings: Record, caller: Caller) -> Record:
         """Add a job."""
         with self._store.transaction():
-            settings = self.check(settings)
+            settings = self.check(settings, caller)
             job_id = 100_000_000_000 + self._store.next_id("databricks/job")
             job = {
                 "job_id": job_id,
@@ -48,16 +48,20 @@ class Jobs:
             self._permissions.created("jobs", str(job_id), caller.user_name)
         return job
 
-    def check(self, settings: Record) -> Record:
-        """The settings as the service would keep them; refuses what it would refuse."""
-        return job_settings.check(settings, self._people.has_user, self._has_cluster)
+    def check(self, settings: Record, caller: Caller, was: str = "") -> Record:
+        """The settings as the service would keep them; refuses what it would refuse. was: whom the job runs as now."""
+        settings = job_settings.check(settings, self._people.has_user, self._has_cluster)
+        user = self._run_as(settings, caller)
+        if not caller.admin and user.lower() not in (caller.user_name.lower(), was.lower()):
+            raise denied(f"{caller.user_name} is not allowed to run a job as {user}: only administrators are.")
+        return settings
 
     def reset(self, job_id: int, settings: Record, caller: Caller) -> Record:
         """Replace all settings; runs that are active keep the old ones."""
         self.authorize(job_id, caller, "CAN_MANAGE")
         with self._store.transaction():
             job = self.get(job_id)
-            job["settings"] = self.check(settings)
+            job["settings"] = self.check(settings, caller, job["run_as_user_name"])
             job["run_as_user_name"] = self._run_as(job["settings"], Caller(job["creator_user_name"]))
             self._jobs.put(str(job_id), job)
         return job

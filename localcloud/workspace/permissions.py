@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from localcloud.store import Store
-from localcloud.workspace.errors import invalid, missing
+from localcloud.workspace.errors import denied, invalid, missing
 from localcloud.workspace.people import Caller, People
 from localcloud.workspace.shelf import Record, Shelf
 
@@ -29,6 +29,8 @@ KINDS = {
     "notebooks": Kind("notebook", _FILE_LEVELS),
     "files": Kind("file", _FILE_LEVELS),
 }
+# Kind and id of the objects whose rights an object takes over.
+Above = Callable[[str], Iterable[tuple[str, str]]]
 
 
 class Permissions:
@@ -39,10 +41,12 @@ class Permissions:
         self._people = people
         self._lists = Shelf(store, "permissions", workspace_id)
         self._exists: dict[str, Callable[[str], bool]] = {}
+        self._above: dict[str, Above] = {}
 
-    def register(self, kind: str, exists: Callable[[str], bool]) -> None:
-        """Say how to find out whether an object of a kind exists."""
+    def register(self, kind: str, exists: Callable[[str], bool], above: Above = lambda _: ()) -> None:
+        """Say how to find out whether an object of a kind exists, and whose rights hold for it as well."""
         self._exists[kind] = exists
+        self._above[kind] = above
 
     def created(self, kind: str, object_id: str, creator: str) -> None:
         """A new object belongs to its creator."""
@@ -84,21 +88,26 @@ class Permissions:
         record = self._lists.get(f"{kind}/{object_id}")
         return list(record["entries"]) if record else []
 
-    def put(self, kind: str, object_id: str, entries: list[Record]) -> Record:
+    def put(self, kind: str, object_id: str, entries: list[Record], caller: Caller) -> Record:
         """Replace the access list."""
-        self.check(kind, entries)
         self._require(kind, object_id)
+        if not self._may_give(kind, object_id, caller):
+            raise denied(
+                f"{caller.user_name} does not have permission to change the access list of"
+                f" {KINDS[kind].object_type} {object_id}."
+            )
+        self.check(kind, entries)
         self._lists.put(f"{kind}/{object_id}", {"entries": entries})
         return self.get(kind, object_id)
 
-    def patch(self, kind: str, object_id: str, entries: list[Record]) -> Record:
+    def patch(self, kind: str, object_id: str, entries: list[Record], caller: Caller) -> Record:
         """Add to the access list; a principal that is in it gets the new level instead."""
         with self._store.transaction():
             merged = {_principal(entry): entry for entry in self.entries(kind, object_id)}
             if any(entry.get("permission_level") == "IS_OWNER" for entry in entries):
                 merged = {who: entry for who, entry in merged.items() if entry["permission_level"] != "IS_OWNER"}
             merged |= {_principal(entry): entry for entry in entries}
-            return self.put(kind, object_id, list(merged.values()))
+            return self.put(kind, object_id, list(merged.values()), caller)
 
     def check(self, kind: str, entries: Iterable[Record]) -> None:
         """Refuse unknown levels, unknown principals, and a job without exactly one owner."""
@@ -129,8 +138,14 @@ class Permissions:
         names = (caller.user_name.lower(), "users")
         return any(
             entry["permission_level"] in enough and _principal(entry)[1].lower() in names
-            for entry in self.entries(kind, object_id)
+            for one in [(kind, object_id), *self._above[kind](object_id)]
+            for entry in self.entries(*one)
         )
+
+    def _may_give(self, kind: str, object_id: str, caller: Caller) -> bool:
+        # Of a policy nobody has that level: administrators alone say who uses it.
+        manageable = "CAN_MANAGE" in KINDS[kind].levels
+        return caller.admin or (manageable and self.holds(kind, object_id, caller, "CAN_MANAGE"))
 
     def _kind(self, kind: str) -> Kind:
         if kind not in KINDS:

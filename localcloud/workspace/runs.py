@@ -84,7 +84,7 @@ class Runs:
             if known := self._known(body.get("idempotency_token")):
                 return known
             settings = {name: body[name] for name in ("tasks", "timeout_seconds", "run_as") if body.get(name)}
-            settings = self._jobs.check({"name": body.get("run_name") or "Untitled", **settings})
+            settings = self._jobs.check({"name": body.get("run_name") or "Untitled", **settings}, caller)
             run_as = (settings.get("run_as") or {}).get("user_name") or caller.user_name
             # The service gives every submitted run a hidden job of its own.
             run = self._new(settings, caller, job_id=self._next_id(), run_as=run_as)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from localcloud.workspace.catalog import Azure, Catalog
 from localcloud.workspace.clusters import Clusters, Spawn, in_background
 from localcloud.workspace.drivers import DriverFactory, Drivers
 from localcloud.workspace.execution import Surroundings
+from localcloud.workspace.file_access import FileAccess, list_of
 from localcloud.workspace.files import Files
 from localcloud.workspace.jobs import Jobs
 from localcloud.workspace.mounts import mounts
@@ -67,6 +67,7 @@ class Workspace:
         self.permissions = Permissions(store, key, self.people)
         self.secrets = Secrets(store, key, self.people, clock)
         self.files = Files(store, key, self._folder / "files", clock)
+        self.file_access = FileAccess(self.files, self.permissions)
         self.catalog = Catalog(store, self._region(), parts.azure, clock)
         self.policies = Policies(store, key, self.permissions)
         records = ClusterRecords(store, key, clock)
@@ -94,6 +95,7 @@ class Workspace:
             drivers=self.drivers,
             clusters=records,
             files=self.files,
+            file_access=self.file_access,
             people=self.people,
             permissions=self.permissions,
             logs=self._folder / "logs",
@@ -103,9 +105,9 @@ class Workspace:
         )
         self.runs = Runs(store, key, info.url, self.jobs, around)
         self.scheduler = Scheduler(self.jobs, self.runs, self.drivers, clock)
-        for kind, object_type in (("directories", "DIRECTORY"), ("notebooks", "NOTEBOOK"), ("files", "FILE")):
-            self.permissions.register(kind, partial(self.files.has, object_type))
-        self.make_home(DEVELOPER)
+        self._give_directory("/Shared", {"group_name": "users"})
+        for user in self.people.users():
+            self.make_home(user["userName"])
         # What the process before left behind: no driver and no run of it lives any more.
         self.drivers.recover()
         self.runs.recover()
@@ -115,26 +117,33 @@ class Workspace:
         """The person of this machine, an administrator."""
         return Caller(DEVELOPER, admin=True)
 
-    def make_home(self, user_name: str) -> str:
-        """The user's home directory."""
-        return str(self.files.mkdirs(f"/Users/{user_name}")["path"])
+    def make_home(self, user_name: str) -> None:
+        """Make the user's home directory."""
+        self._give_directory(f"/Users/{user_name}", {"user_name": user_name})
 
     def delete_job(self, job_id: int, caller: Caller) -> None:
         """Remove a job and cancel its active runs."""
         self.jobs.delete(job_id, caller)
         self.runs.cancel_all(job_id, self.developer)
 
-    def delete_path(self, path: str, recursive: bool) -> None:
+    def delete_path(self, path: str, recursive: bool, caller: Caller) -> None:
         """Remove a directory, notebook or file, and forget who might use it."""
+        self.file_access.require(path, caller, "CAN_MANAGE")
         found = self.files.status(path)
         self.files.delete(path, recursive)
-        kind = {"DIRECTORY": "directories", "NOTEBOOK": "notebooks", "FILE": "files"}[found["object_type"]]
-        self.permissions.deleted(kind, str(found["object_id"]))
+        self.permissions.deleted(*list_of(found))
 
     def close(self) -> None:
         """Stop what runs; everything stays stored."""
         self.runs.close()
         self.drivers.close()
+
+    def _give_directory(self, path: str, principal: dict[str, str]) -> None:
+        """Make a directory and give it to somebody, unless it belongs to somebody already."""
+        kind, object_id = list_of(self.files.mkdirs(path))
+        if not self.permissions.entries(kind, object_id):
+            entry = {**principal, "permission_level": "CAN_MANAGE"}
+            self.permissions.put(kind, object_id, [entry], self.developer)
 
     def _region(self) -> str:
         found = self._parts.azure.get(self.info.resource_id)

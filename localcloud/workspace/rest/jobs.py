@@ -20,7 +20,7 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
         values.pop("version")
         job = jobs.create(values, call.caller)
         if entries:
-            workspace.permissions.patch("jobs", str(job["job_id"]), entries)
+            workspace.permissions.patch("jobs", str(job["job_id"]), entries, call.caller)
         return {"job_id": job["job_id"]}
 
     def update(call: Call) -> None:

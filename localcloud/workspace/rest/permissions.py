@@ -1,8 +1,10 @@
 """Access lists, /api/2.0/permissions."""
 
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.workspace.rest.http import Call, Handler
+from localcloud.workspace.shelf import Record
 from localcloud.workspace.workspace import Workspace
 
 
@@ -10,8 +12,9 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
     """Method, path and handler of each call."""
     permissions = workspace.permissions
 
-    def entries(call: Call) -> list[dict[str, Any]]:
-        return call.values.get("access_control_list") or []
+    def change(how: Callable[..., Record], call: Call) -> Record:
+        entries = call.values.get("access_control_list") or []
+        return how(call.text("kind"), call.text("object_id"), entries, call.caller)
 
     def levels(call: Call) -> Any:
         found = permissions.levels(call.text("kind"), call.text("object_id"))
@@ -20,7 +23,7 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
     path = "/api/2.0/permissions/{kind}/{object_id}"
     return [
         ("GET", path, lambda call: permissions.get(call.text("kind"), call.text("object_id"))),
-        ("PUT", path, lambda call: permissions.put(call.text("kind"), call.text("object_id"), entries(call))),
-        ("PATCH", path, lambda call: permissions.patch(call.text("kind"), call.text("object_id"), entries(call))),
+        ("PUT", path, lambda call: change(permissions.put, call)),
+        ("PATCH", path, lambda call: change(permissions.patch, call)),
         ("GET", f"{path}/permissionLevels", levels),
     ]

@@ -284,7 +284,7 @@ def test_a_dedicated_cluster_runs_nobody_elses_code(
     job_id = job(task("generate", existing_cluster_id=cluster), run_as={"user_name": "ada@example.com"})
     assert "'Manage' permissions are required to install libraries" in run(job_id)["tasks"][0]["state"]["state_message"]
     entries = [{"user_name": "ada@example.com", "permission_level": "CAN_MANAGE"}]
-    workspace.permissions.put("clusters", cluster, entries)
+    workspace.permissions.put("clusters", cluster, entries, workspace.developer)
     assert run(job_id)["state"]["result_state"] == "SUCCESS"
 
 
@@ -299,8 +299,8 @@ def test_others_need_a_permission_to_start_or_change_a_job(workspace: Workspace,
     owner = {"user_name": workspace.developer.user_name, "permission_level": "IS_OWNER"}
     manager = {"user_name": "ada@example.com", "permission_level": "CAN_MANAGE_RUN"}
     with pytest.raises(DatabricksError, match=r"The job must have exactly one owner."):
-        workspace.permissions.put("jobs", str(job_id), [manager])
-    workspace.permissions.put("jobs", str(job_id), [owner, manager])
+        workspace.permissions.put("jobs", str(job_id), [manager], workspace.developer)
+    workspace.permissions.put("jobs", str(job_id), [owner, manager], workspace.developer)
     assert workspace.runs.run_now(job_id, ada)["creator_user_name"] == "ada@example.com"
     with pytest.raises(DatabricksError, match="does not have Admin or Owner permissions"):
         workspace.delete_job(job_id, ada)

@@ -1,5 +1,6 @@
 """Secrets, files, users, access lists and the metastore: each rule with what breaks it."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,25 @@ def test_protected_folders_stay_and_children_go_with_their_folder(workspace: Wor
     assert [item["path"] for item in workspace.files.children("/Shared")] == ["/Shared/ab"]
 
 
+def test_a_deletion_that_the_store_refuses_leaves_every_content(
+    workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.files.mkdirs("/Shared/a")
+    workspace.files.write("/Shared/a/b", b"1", "RAW")
+    workspace.files.write("/Shared/a/c", b"2", "RAW")
+    delete = store.delete
+
+    def full(kind: str, key: str) -> bool:
+        if key.endswith("/c"):
+            raise sqlite3.OperationalError("database or disk is full")
+        return delete(kind, key)
+
+    monkeypatch.setattr(store, "delete", full)
+    with pytest.raises(sqlite3.OperationalError):
+        workspace.files.delete("/Shared/a", recursive=True)
+    assert [workspace.files.read(f"/Shared/a/{name}") for name in "bc"] == [b"1", b"2"]
+
+
 def test_users_have_addresses_and_the_developer_stays(workspace: Workspace) -> None:
     with pytest.raises(DatabricksError, match="is not a valid e-mail address"):
         workspace.people.create({"userName": "ada"})
@@ -166,7 +186,7 @@ def test_access_lists_that_break_a_rule_are_refused(
 ) -> None:
     target = str(job(task("a"))) if kind == "jobs" else cluster
     with pytest.raises(DatabricksError, match=text):
-        workspace.permissions.put(kind, target, [entry])
+        workspace.permissions.put(kind, target, [entry], workspace.developer)
 
 
 def test_an_access_list_needs_its_object(workspace: Workspace) -> None:
