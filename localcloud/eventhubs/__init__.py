@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from localcloud.eventhubs.broker import Broker
@@ -47,9 +48,9 @@ class EventHubs:
 
     def close(self) -> None:
         """Stop all endpoints; their events stay."""
-        with self._lock:
-            for broker in self._brokers.values():
-                broker.close()
+        with self._lock, ThreadPoolExecutor(max(1, len(self._brokers))) as threads:
+            # All at once: each takes seconds to end, and who stops the cloud does not wait for long.
+            list(threads.map(Broker.close, self._brokers.values()))
             self._brokers.clear()
 
     def _remove_strangers(self, wanted: set[str]) -> None:

@@ -1,6 +1,7 @@
 """The Kafka endpoint of one namespace: a listener while it is idle, a broker from the first connection on."""
 
 import contextlib
+import logging
 import os
 import selectors
 import shutil
@@ -15,12 +16,15 @@ from confluent_kafka import KafkaException
 
 from localcloud import private
 from localcloud.eventhubs.access import Access
-from localcloud.eventhubs.kafka import STARTED, Launch, prepare
+from localcloud.eventhubs.deleted import DeletedHubs
+from localcloud.eventhubs.kafka import PROPERTIES, STARTED, Launch, prepare
 from localcloud.eventhubs.model import Namespace
 from localcloud.processes import kill_leftovers, record
 from localcloud.settings import Settings
 
-_RETRY = 2.0  # seconds until a port that someone else holds is tried again
+_RETRY = 2.0  # seconds until a port that someone else holds, or an endpoint that failed, is tried again
+
+_log = logging.getLogger(__name__)
 
 
 class Broker:
@@ -32,25 +36,34 @@ class Broker:
         self._settings = settings
         self._folder = folder
         self._namespace = namespace
-        self._dropped: set[str] = set()
+        self._deleted = DeletedHubs(folder, namespace)
         self._access: Access | None = None
         self._process: subprocess.Popen[str] | None = None
         self._lock = Lock()
         self._closed = False
         self._port_taken = False
         self._woken, self._wake = socket.socketpair()
-        kill_leftovers(folder / "pids.json")
+        self._pids = folder / "pids.json"
+        kill_leftovers(self._pids)
         self._listener = self._listen()
         self._thread = Thread(target=self._serve, name=f"event hubs {namespace.name}", daemon=True)
         self._thread.start()
 
     def update(self, namespace: Namespace) -> None:
-        """Take the namespace's new state; a running broker has it when this returns."""
+        """Take the namespace's new state; a running broker has it when this returns, or it has ended."""
         with self._lock:
-            self._dropped |= {hub.name for hub in self._namespace.hubs} - {hub.name for hub in namespace.hubs}
+            if namespace == self._namespace:
+                return
             self._namespace = namespace
+            self._deleted.note(namespace)
             if self._access is not None:
-                self._sync(self._access)
+                try:
+                    self._sync(self._access)
+                except (KafkaException, OSError) as error:
+                    self._failed("its broker did not take the change of its hubs or keys, and was stopped", error)
+                    self._end_process()
+                    # Not in its own time: it still honours keys that were removed.
+                    kill_leftovers(self._pids)
 
     def close(self) -> None:
         """Stop the broker or the listener."""
@@ -70,11 +83,15 @@ class Broker:
 
     def _serve(self) -> None:
         while not self._closed:
-            waiting = self._first_client()
-            if waiting is not None and not self._closed:
-                self._run(waiting)
-            if not self._closed:
-                self._listener = self._listen()
+            try:
+                waiting = self._first_client()
+                if waiting is not None and not self._closed:
+                    self._run(waiting)
+                if not self._closed:
+                    self._listener = self._listen()
+            except Exception as error:  # whatever it was, the next client must find somebody
+                _log.exception("the endpoint of namespace %s failed", self._namespace.name)
+                self._failed("its endpoint failed", error)
 
     def _listen(self) -> socket.socket | None:
         listener = socket.socket()
@@ -111,32 +128,37 @@ class Broker:
         """Run the broker until it ends. The first client is kept waiting and let go when the broker is ready: it comes
         back at once, while a refused one would back off."""
         last: deque[str] = deque(maxlen=50)
+        # The client is let go last: who sees the connection end finds the reason in `problem`.
         with contextlib.ExitStack() as stack:
             stack.callback(waiting.close)
+            stack.callback(self._forget_password)
             try:
                 launch = prepare(self._settings, self._folder, self.port)
-                log = stack.enter_context(open(self._folder / "broker.log", "w", opener=private.opener))
+                # Without a buffer: on a full disk nothing waits to be written when the file is closed.
+                log = stack.enter_context(open(self._folder / "broker.log", "wb", buffering=0, opener=private.opener))
                 process = self._start(launch)
             except OSError as error:
-                self._failed(error.strerror or str(error))
+                self._failed(self._not_started, error.strerror or error)
                 return
             if process is None or process.stdout is None:
                 return
             ready = False
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                last.append(line.strip())
-                if STARTED in line and not ready:
-                    ready = self._let_in(launch)
-                    waiting.close()
-            with self._lock:
-                self._access = None
-                self._process = None
-            code = process.wait()
+            try:
+                for line in process.stdout:
+                    with contextlib.suppress(OSError):  # a full disk: the broker's own files decide whether it goes on
+                        log.write(line.encode())
+                    last.append(line.strip())
+                    if STARTED in line and not ready:
+                        ready = True
+                        self._let_in(launch)
+                        waiting.close()
+            finally:
+                with self._lock:
+                    self._end_process()
+                    self._process = None
+                code = process.wait()
             if not ready and not self._closed:
-                # Before the client is let go: who sees the connection end finds the reason here.
-                self._failed(_reason(last) or f"it ended with code {code}")
+                self._failed(self._not_started, _reason(last) or f"it ended with code {code}")
 
     def _start(self, launch: Launch) -> subprocess.Popen[str] | None:
         with self._lock:
@@ -153,50 +175,50 @@ class Broker:
                 env={key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
                 start_new_session=True,
             )
-            record(self._folder / "pids.json", [self._process.pid])
+            record(self._pids, [self._process.pid])
             return self._process
 
-    def _let_in(self, launch: Launch) -> bool:
+    def _let_in(self, launch: Launch) -> None:
         """Bring the fresh broker to the namespace's state, then open it to clients."""
         with self._lock:
             if self._process is None:
-                return False
+                return
             with contextlib.suppress(psutil.Error):
                 children = psutil.Process(self._process.pid).children()
-                record(self._folder / "pids.json", [self._process.pid, *[child.pid for child in children]])
-            # The broker has read it; the password need not stay on the disk.
-            (self._folder / "server.properties").unlink(missing_ok=True)
-            access = Access(launch.admin_port, launch.password)
-            if not self._sync(access):
-                self._end_process()
-                return True
+                record(self._pids, [self._process.pid, *[child.pid for child in children]])
+            self._forget_password()
             try:
+                access = Access(launch.admin_port, launch.password)
+                self._sync(access)
                 access.open(launch.listener)
             except (KafkaException, OSError) as error:
-                self._failed(str(error))
+                self._failed(self._not_started, error)
                 self._end_process()
-                return True
+                return
             self._access = access
-            return True
+            self.problem = ""
 
-    def _sync(self, access: Access) -> bool:
-        try:
-            access.sync(self._namespace, self._dropped)
-        except (KafkaException, OSError) as error:
-            self._failed(str(error))
-            return False
-        self._dropped.clear()
-        self.problem = ""
-        return True
+    def _sync(self, access: Access) -> None:
+        access.sync(self._namespace, self._deleted.names)
+        self._deleted.gone()
 
-    def _failed(self, reason: str) -> None:
+    def _forget_password(self) -> None:
+        """A broker that runs has read it; it need not stay on the disk."""
+        (self._folder / PROPERTIES).unlink(missing_ok=True)
+
+    @property
+    def _not_started(self) -> str:
+        return f"its broker did not start on port {self.port}"
+
+    def _failed(self, what: str, reason: object) -> None:
         self.problem = (
-            f"Event Hubs namespace {self._namespace.name}: its broker did not start on port {self.port}: {reason}"
+            f"Event Hubs namespace {self._namespace.name}: {what}: {reason}"
             f" (log: {self._folder / 'broker.log'}). The next connection tries again."
         )
 
     def _end_process(self) -> None:
-        """The guard ends the broker when its stdin ends."""
+        """The guard ends the broker when its stdin ends; until then nobody brings it to a new state any more."""
+        self._access = None
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()

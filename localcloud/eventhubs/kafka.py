@@ -23,6 +23,7 @@ appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %m%n%ex{3}
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = info
 """
+PROPERTIES = "server.properties"
 STARTED = "Kafka Server started"  # what KafkaRaftServer logs when it is ready
 
 
@@ -49,7 +50,7 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
     # A name of its own for each start: opening a listener leaves a setting behind that must not open the next one.
     listener = f"CLIENT{token_hex(4)}".upper()
     ports = {listener: port, "ADMIN": admin_port, "CONTROLLER": _free_port()}
-    private.write(folder / "server.properties", _properties(data, ports, listener, password))
+    private.write(folder / PROPERTIES, _properties(data, ports, listener, password))
     private.write(folder / "log4j2.properties", _LOG4J)
     command = [
         str(settings.python),
@@ -64,7 +65,7 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
         "-cp",
         os.pathsep.join([*_logging_jars(), str(settings.kafka_jars / "*")]),
         "kafka.Kafka",
-        str(folder / "server.properties"),
+        str(folder / PROPERTIES),
     ]
     return Launch(command, admin_port, password, listener)
 

@@ -1,7 +1,9 @@
+import contextlib
 import dataclasses
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +16,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 import toolchain
 from localcloud.arm.views import Hub, Namespace, Rule
 from localcloud.eventhubs import EventHubs
+from localcloud.eventhubs.access import Access
+from localcloud.eventhubs.broker import Broker
+from localcloud.eventhubs.deleted import DeletedHubs
 from localcloud.settings import Settings
 
 KEYS = {"send": "the-key-that-sends-7f3a", "listen": "the-key-that-listens-91bc"}
@@ -259,6 +264,8 @@ def test_a_broker_that_does_not_start_is_a_problem_with_its_reason(tmp_path, mac
     assert "ns-broken" in problem
     assert f"port {space.port}" in problem
     assert "node" in problem.lower()
+    files = [path for path in (tmp_path / "eventhubs").rglob("*") if path.is_file()]
+    assert [path for path in files if b"user_admin" in path.read_bytes()] == [], "the password stays"
     hubs.close()
 
 
@@ -303,3 +310,120 @@ def test_a_missing_java_is_a_problem_too(tmp_path, machine):
     (problem,) = hubs.problems()
     assert "/no/such/java" in problem
     hubs.close()
+
+
+def test_a_hub_that_is_made_again_while_its_broker_is_idle_is_empty_after_a_restart_of_the_cloud(tmp_path, machine):
+    space = namespace("ns-again", free_port())
+    machine = dataclasses.replace(machine, state=tmp_path)
+    with contextlib.closing(EventHubs(machine)) as hubs:
+        hubs.reconcile([space])
+        assert send(space.port, "events/send", KEYS["send"], b"old") == [None]
+    with contextlib.closing(EventHubs(machine)) as hubs:
+        hubs.reconcile([space])
+        hubs.reconcile([dataclasses.replace(space, hubs=(), rules=())])
+        hubs.reconcile([space])
+    with contextlib.closing(EventHubs(machine)) as hubs:
+        hubs.reconcile([space])
+        assert send(space.port, "events/send", KEYS["send"], b"fresh") == [None]
+        assert read(space.port, "events/listen", KEYS["listen"], 2, timeout=4) == [b"fresh"]
+    with contextlib.closing(EventHubs(machine)) as hubs:
+        hubs.reconcile([space])
+        assert read(space.port, "events/listen", KEYS["listen"], 1) == [b"fresh"], "it was deleted once"
+
+
+def test_a_hub_that_was_deleted_as_the_cloud_was_killed_counts_as_deleted_when_it_is_made_again(tmp_path):
+    space = namespace("ns", 1)
+    DeletedHubs(tmp_path, space)
+    after_kill = DeletedHubs(tmp_path, dataclasses.replace(space, hubs=()))
+    after_kill.note(space)
+    assert after_kill.names == DeletedHubs(tmp_path, space).names == {"events"}
+    after_kill.gone()
+    assert DeletedHubs(tmp_path, space).names == set()
+    assert (tmp_path / "hubs.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_broker_whose_log_finds_no_room_answers_all_the_same(tmp_path, machine):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no full device")
+    space = namespace("ns-full", free_port())
+    folder = tmp_path / "eventhubs" / space.name
+    folder.mkdir(parents=True)
+    (folder / "broker.log").symlink_to("/dev/full")
+    with contextlib.closing(EventHubs(dataclasses.replace(machine, state=tmp_path))) as hubs:
+        hubs.reconcile([space])
+        assert send(space.port, "events/send", KEYS["send"], b"kept") == [None]
+        assert hubs.problems() == []
+
+
+def running(state: Path) -> bool:
+    """Whether a broker runs that keeps its files there."""
+    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return any(str(state) in argument for command in found for argument in command)
+
+
+def test_an_endpoint_that_fails_ends_its_broker_says_so_and_serves_the_next_client(tmp_path, machine, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("no idea")
+
+    space = namespace("ns-fails", free_port())
+    machine = dataclasses.replace(machine, state=tmp_path)
+    with contextlib.closing(EventHubs(machine)) as hubs:
+        hubs.reconcile([space])
+        with monkeypatch.context() as patch:
+            patch.setattr(Access, "sync", broken)
+            with socket.create_connection(("127.0.0.1", space.port)) as connection:
+                assert connection.recv(1) == b""
+        end = time.monotonic() + 10
+        while not hubs.problems() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert "ns-fails: its endpoint failed: no idea" in hubs.problems()[0]
+        assert not running(tmp_path)
+        assert send(space.port, "events/send", KEYS["send"], b"kept") == [None]
+        assert hubs.problems() == []
+
+
+def test_a_change_that_a_running_broker_does_not_take_stops_it_and_a_removed_key_is_refused(
+    tmp_path, machine, monkeypatch
+):
+    def refused(*_: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    space = namespace("ns-change", free_port())
+    without = dataclasses.replace(space, rules=space.rules[1:])
+    with contextlib.closing(EventHubs(dataclasses.replace(machine, state=tmp_path))) as hubs:
+        hubs.reconcile([space])
+        assert send(space.port, "events/send", KEYS["send"], b"kept") == [None]
+        with monkeypatch.context() as patch:
+            patch.setattr(Access, "sync", refused)
+            hubs.reconcile([space])
+            assert hubs.problems() == [], "a change elsewhere asks nothing of this broker"
+            hubs.reconcile([without])
+        assert not running(tmp_path)
+        (problem,) = hubs.problems()
+        assert "ns-change: its broker did not take the change of its hubs or keys, and was stopped" in problem
+        (answer,) = send(space.port, "events/send", KEYS["send"], b"no")
+        assert answer.code() == KafkaError._AUTHENTICATION
+        assert read(space.port, "events/listen", KEYS["listen"], 1) == [b"kept"]
+        assert hubs.problems() == []
+
+
+def test_all_brokers_are_stopped_at_the_same_time(tmp_path, machine, monkeypatch):
+    together = threading.Barrier(3, timeout=10)
+    close = Broker.close
+
+    def close_with_the_others(broker: Broker) -> None:
+        together.wait()
+        close(broker)
+
+    hubs = EventHubs(dataclasses.replace(machine, state=tmp_path))
+    hubs.reconcile([namespace(f"ns-{number}", free_port()) for number in range(3)])
+    monkeypatch.setattr(Broker, "close", close_with_the_others)
+    hubs.close()
+
+
+def test_a_file_among_the_namespaces_folders_disturbs_nobody(tmp_path, machine):
+    (tmp_path / "eventhubs").mkdir()
+    (tmp_path / "eventhubs" / ".DS_Store").write_text("")
+    with contextlib.closing(EventHubs(dataclasses.replace(machine, state=tmp_path))) as hubs:
+        hubs.reconcile([namespace("ns-here", free_port())])
+        assert hubs.problems() == []
