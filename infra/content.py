@@ -48,6 +48,16 @@ def build_wheel(project: Path) -> tuple[str, bytes]:
     _read(project / "pyproject.toml", "wheel's project file")
     if not (project / PACKAGE / "__init__.py").is_file():
         raise ContentError(f"the wheel's package {project / PACKAGE} is missing")
+    try:
+        name, wheel = _build(project)
+    except OSError as error:
+        raise ContentError(f"the wheel of {project} can't be built: {error}") from None
+    if len(wheel) > _LARGEST_IMPORT:
+        raise ContentError(f"the wheel of {project} has {len(wheel)} bytes: a workspace takes 10 MB")
+    return name, wheel
+
+
+def _build(project: Path) -> tuple[str, bytes]:
     version = f"{_RELEASE}+{_hash(project)}"
     with tempfile.TemporaryDirectory() as folder:
         built = subprocess.run(
@@ -63,10 +73,7 @@ def build_wheel(project: Path) -> tuple[str, bytes]:
         if built.returncode or len(wheels) != 1:
             reason = (built.stderr.strip() or built.stdout.strip() or "no wheel came out").splitlines()[-1]
             raise ContentError(f"the wheel of {project} can't be built: {reason}")
-        content = wheels[0].read_bytes()
-        if len(content) > _LARGEST_IMPORT:
-            raise ContentError(f"the wheel of {project} has {len(content)} bytes: a workspace takes 10 MB")
-        return wheels[0].name, content
+        return wheels[0].name, wheels[0].read_bytes()
 
 
 def _hash(project: Path) -> str:

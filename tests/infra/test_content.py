@@ -1,4 +1,6 @@
+import errno
 import io
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -69,6 +71,27 @@ def test_a_missing_source_is_named(checkout: Path, missing: str, sentence: str) 
     with pytest.raises(content.ContentError) as refused:
         content.read(checkout)
     assert str(refused.value) == sentence.format(path=path, parent=path.parent)
+
+
+def test_an_unreadable_source_of_the_wheel_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = checkout / "jobs" / "streaming_lab" / "generate.py"
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == source:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    # Not by the file's mode: root may read everything.
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(content.ContentError, match=r"^the wheel of .* can't be built: .*Permission.*generate\.py'$"):
+        content.read(checkout)
+
+
+def test_a_temporary_folder_that_can_not_be_used_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(checkout / "gone"))
+    with pytest.raises(content.ContentError, match=r"^the wheel of .* can't be built: .*gone.*$"):
+        content.read(checkout)
 
 
 def test_a_wheel_that_can_not_be_built_is_refused_in_one_sentence(checkout: Path) -> None:
