@@ -34,7 +34,8 @@ class Budget(pulumi.ComponentResource):
             else ResourceOptions(ignore_changes=["timePeriod"])
         )
         consumption.Budget(
-            "budget",
+            # A budget of another name is another one, with a start of its own.
+            names.budget,
             scope=f"/subscriptions/{names.subscription}",
             budget_name=names.budget,
             category=consumption.CategoryType.COST,

@@ -204,6 +204,13 @@ def test_the_budget_s_start_never_changes_by_itself(
     assert by_config.replace_on_changes == ("timePeriod.startDate",)
 
 
+def test_a_renamed_lab_gets_a_new_budget_and_not_the_old_one_s_start(
+    by_identity: Any, azure_mocks: ModuleType, small_checkout: Path, settings: dict[str, str]
+) -> None:
+    renamed = azure_mocks.run_program(small_checkout, {**settings, "streaming-lab:course": "dp-700"})
+    assert renamed.one("Budget").key != by_identity.one("Budget").key
+
+
 def test_the_outputs_name_what_is_registered(by_identity: Any) -> None:
     registered = {
         "resourceGroup": by_identity.one("ResourceGroup").inputs["resourceGroupName"],
