@@ -11,17 +11,17 @@ lab = stack.load(Path(__file__).resolve().parent)
 names = lab.names
 
 group = resources.ResourceGroup(
-    "lab", resource_group_name=names.resource_group, location=lab.config.location, tags=lab.tags
+    "lab", resource_group_name=names.resource_group, location=lab.config.location, tags=lab.config.tags
 )
 budget.Budget("budget", {"lab": lab})
 hubs = event_hubs.EventHubs("event-hubs", {"lab": lab, "resource_group": group.name})
 store = storage.Storage("storage", {"lab": lab, "resource_group": group.name})
 databricks = workspace.Workspace("workspace", {"lab": lab, "resource_group": group.name})
 entry = access.Access("access", {"lab": lab, "resource_group": group.name, "storage": store, "workspace": databricks})
-inside = {"lab": lab, "workspace": databricks, "storage": store, "person": entry.person}
+inside = {"lab": lab, "workspace": databricks, "storage": store, "access": entry}
 scope = secrets.Secrets("secrets", {**inside, "event_hubs": hubs})
 cluster = compute.Compute("compute", {**inside, "secrets": scope})
-runs = jobs.Jobs("jobs", {**inside, "event_hubs": hubs, "secrets": scope, "cluster_id": cluster.cluster_id})
+runs = jobs.Jobs("jobs", {**inside, "event_hubs": hubs, "secrets": scope, "cluster": cluster})
 
 outputs = {
     "student": lab.config.student,

@@ -76,7 +76,7 @@ class Access(pulumi.ComponentResource):
             connector_name=lab.names.access_connector,
             location=lab.config.location,
             identity={"type": azure_databricks.ManagedServiceIdentityType.SYSTEM_ASSIGNED},
-            tags=lab.tags,
+            tags=lab.config.tags,
             opts=ResourceOptions(parent=self),
         )
         principal = connector.identity.apply(lambda identity: identity.principal_id if identity else "")

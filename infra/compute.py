@@ -9,6 +9,7 @@ import pulumi
 import pulumi_databricks as databricks
 from pulumi import ResourceOptions
 
+from infra.access import Access
 from infra.secrets import STORAGE_KEY, Secrets
 from infra.stack import Lab
 from infra.storage import Storage
@@ -29,8 +30,8 @@ class ComputeArgs(TypedDict):
     """The storage that the cluster reads and writes."""
     secrets: Secrets
     """The scope with the storage key, where there is one."""
-    person: pulumi.Output[str]
-    """User name of the only one whose code the cluster runs."""
+    access: Access
+    """The only person whose code the cluster runs."""
 
 
 class Compute(pulumi.ComponentResource):
@@ -56,15 +57,16 @@ class Compute(pulumi.ComponentResource):
             kind="CLASSIC_PREVIEW",
             is_single_node=True,
             data_security_mode=_MODE,
-            single_user_name=args["person"],
+            single_user_name=args["access"].person,
             node_type_id=lab.config.node_type,
+            driver_node_type_id=lab.config.node_type,
             spark_version=lab.config.spark_version,
             # Photon costs twice as much and has nothing for these streams.
             runtime_engine="STANDARD",
             autotermination_minutes=lab.config.autotermination_minutes,
             azure_attributes={"availability": _AVAILABILITY, "first_on_demand": 1},
             spark_conf=self._storage_key(args),
-            custom_tags=lab.tags,
+            custom_tags=lab.config.tags,
             # A machine takes minutes to start, and a run waits for it anyway.
             no_wait=True,
             opts=workspace.inside(self, args["secrets"].all),
@@ -74,7 +76,7 @@ class Compute(pulumi.ComponentResource):
                 "cluster-permissions",
                 cluster_id=cluster.id,
                 # A task installs its wheel, which needs CAN_MANAGE.
-                access_controls=[{"user_name": args["person"], "permission_level": "CAN_MANAGE"}],
+                access_controls=[{"user_name": args["access"].person, "permission_level": "CAN_MANAGE"}],
                 opts=workspace.inside(self),
             )
         self.cluster_id = cluster.id
@@ -84,7 +86,7 @@ class Compute(pulumi.ComponentResource):
         """In key mode, where the cluster finds the account's key: a reference, never the key."""
         if args["storage"].key is None:
             return None
-        setting = f"fs.azure.account.key.{args['lab'].names.storage_account}.dfs.core.windows.net"
+        setting = f"spark.hadoop.fs.azure.account.key.{args['lab'].names.storage_account}.dfs.core.windows.net"
         return {setting: pulumi.Output.format("{{{{secrets/{0}/{1}}}}}", args["secrets"].scope, STORAGE_KEY)}
 
 
@@ -92,10 +94,13 @@ def _policy(lab: Lab) -> dict[str, dict[str, object]]:
     config = lab.config
     return {
         "azure_attributes.availability": {"type": "fixed", "value": _AVAILABILITY},
+        "autoscale.max_workers": {"type": "forbidden"},
         "autotermination_minutes": {"type": "range", "minValue": 10, "maxValue": config.autotermination_minutes},
         "data_security_mode": {"type": "fixed", "value": _MODE},
+        "driver_node_type_id": {"type": "fixed", "value": config.node_type},
+        "is_single_node": {"type": "fixed", "value": True},
         "node_type_id": {"type": "fixed", "value": config.node_type},
         "runtime_engine": {"type": "fixed", "value": "STANDARD"},
         "spark_version": {"type": "fixed", "value": config.spark_version},
-        **{f"custom_tags.{tag}": {"type": "fixed", "value": value} for tag, value in lab.tags.items()},
+        **{f"custom_tags.{tag}": {"type": "fixed", "value": value} for tag, value in config.tags.items()},
     }

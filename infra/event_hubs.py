@@ -41,7 +41,7 @@ class EventHubs(pulumi.ComponentResource):
             sku={"name": config.event_hubs_sku, "tier": config.event_hubs_sku, "capacity": 1},
             is_auto_inflate_enabled=False,
             minimum_tls_version="1.2",
-            tags=args["lab"].tags,
+            tags=config.tags,
             # Azure refuses to move a namespace to or from Premium.
             opts=ResourceOptions(parent=self, replace_on_changes=["sku.name", "sku.tier"], delete_before_replace=True),
         )

@@ -10,6 +10,8 @@ import pulumi
 import pulumi_databricks as databricks
 from pulumi import ResourceOptions
 
+from infra.access import Access
+from infra.compute import Compute
 from infra.content import PACKAGE
 from infra.event_hubs import EventHubs
 from infra.secrets import Secrets
@@ -37,14 +39,14 @@ class JobsArgs(TypedDict):
     """The workspace that gets them."""
     storage: Storage
     """The storage that the jobs read and write."""
+    access: Access
+    """The person that the jobs run as."""
     event_hubs: EventHubs
     """The hub that the jobs write and read."""
     secrets: Secrets
     """The scope with the connection strings."""
-    cluster_id: pulumi.Output[str]
-    """Id of the cluster that runs the jobs."""
-    person: pulumi.Output[str]
-    """User name that the jobs run as."""
+    cluster: Compute
+    """The cluster that runs the jobs."""
 
 
 class Jobs(pulumi.ComponentResource):
@@ -60,28 +62,40 @@ class Jobs(pulumi.ComponentResource):
     def __init__(self, name: str, args: JobsArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("lab:infra:Jobs", name, {}, opts)
         config, names, workspace = args["lab"].config, args["lab"].names, args["workspace"]
-        content = args["lab"].content
-        inside = workspace.inside(self)
-        home = databricks.Directory("home", path=names.home, delete_recursive=True, opts=inside)
-        databricks.Directory("control", path=names.control, delete_recursive=True, opts=workspace.inside(self, [home]))
-        wheel = databricks.WorkspaceFile(
-            "wheel",
-            # A running cluster never reinstalls a path that it knows: the name carries the content's hash.
-            path=f"{names.home}/wheels/{content.wheel_name}",
-            content_base64=base64.b64encode(content.wheel).decode(),
-            opts=workspace.inside(self, [home]),
-        )
-        for notebook, source in content.notebooks.items():
-            databricks.Notebook(
-                notebook,
-                path=f"{names.notebooks}/{notebook}",
-                language="PYTHON",
-                content_base64=base64.b64encode(source).decode(),
-                opts=workspace.inside(self, [home]),
-            )
-        self.wheel = pulumi.Output.concat("/Workspace", wheel.path)
-        task = _Tasks(args, self.wheel)
-        run_as: pulumi.Output[Any] = args["person"].apply(_run_as)
+        files = self._upload(args)
+        scope = pulumi.Output.concat("--scope=", args["secrets"].scope)
+        group = pulumi.Output.concat("--consumer-group=", args["event_hubs"].consumer_group)
+        root = pulumi.Output.concat("--root=", args["storage"].root)
+
+        def task(
+            entry_point: str,
+            parameters: Iterable[pulumi.Input[str]],
+            *,
+            dataset: str = "exercises",
+            after: Sequence[str] = (),
+            streaming: bool = False,
+        ) -> databricks.JobTaskArgsDict:
+            common: list[pulumi.Input[str]] = [root, f"--dataset={dataset}"]
+            if streaming:
+                common.append(f"--control={names.control}")
+            made: databricks.JobTaskArgsDict = {
+                "task_key": entry_point,
+                "existing_cluster_id": args["cluster"].cluster_id,
+                "libraries": [{"whl": self.wheel}],
+                "python_wheel_task": {
+                    "package_name": PACKAGE,
+                    "entry_point": entry_point,
+                    "parameters": [*common, *parameters],
+                },
+            }
+            if after:
+                # Databricks gives them back in this order.
+                made["depends_ons"] = [{"task_key": key} for key in sorted(after)]
+            return made
+
+        run_as: pulumi.Output[Any] = args["access"].person.apply(_run_as)
+        # A job may start at once, and needs what its run needs.
+        ready = workspace.inside(self, [args["access"], args["cluster"], *files])
         exercises = databricks.Job(
             "exercises",
             name="exercises",
@@ -101,17 +115,13 @@ class Jobs(pulumi.ComponentResource):
                     task("generate", [f"--seed={config.seed}", *_given("scale")]),
                     task("concepts", [], after=["generate"], streaming=True),
                     task("windows", _given("size", "slide", "watermark"), after=["generate"], streaming=True),
-                    task("publish", [task.scope, *_given("rate")], after=["generate"], streaming=True),
-                    task("event_hubs", [task.scope, task.group], after=["publish"], streaming=True),
-                    task(
-                        "verify",
-                        [*_given("exercises"), task.scope, task.group],
-                        after=["concepts", "event_hubs", "windows"],
-                    ),
+                    task("publish", [scope, *_given("rate")], after=["generate"], streaming=True),
+                    task("event_hubs", [scope, group], after=["publish"], streaming=True),
+                    task("verify", [*_given("exercises"), scope, group], after=["concepts", "event_hubs", "windows"]),
                 ]
             ),
-            tags=args["lab"].tags,
-            opts=inside,
+            tags=config.tags,
+            opts=ready,
         )
         # Databricks refuses dependencies and retries in a continuous job.
         live = databricks.Job(
@@ -123,75 +133,54 @@ class Jobs(pulumi.ComponentResource):
             continuous={"pause_status": _pause(config.live_paused)},
             tasks=_sorted(
                 [
-                    task("publish", ["--continuous", task.scope], dataset="live", streaming=True),
+                    task("publish", ["--continuous", scope], dataset="live", streaming=True),
                     task("windows", ["--continuous"], dataset="live", streaming=True),
-                    task("event_hubs", ["--continuous", task.scope, task.group], dataset="live", streaming=True),
+                    task("event_hubs", ["--continuous", scope, group], dataset="live", streaming=True),
                 ]
             ),
-            tags=args["lab"].tags,
-            opts=inside,
+            tags=config.tags,
+            opts=ready,
         )
         self.exercises, self.live = exercises.id, live.id
         if config.student_email:
-            self._permissions(args, home)
+            for job in (exercises, live):
+                self._permit(args, f"{job.pulumi_resource_name}-permissions", "CAN_MANAGE_RUN", job_id=job.id)
         self.register_outputs({"exercises": self.exercises, "live": self.live, "wheel": self.wheel})
 
-    def _permissions(self, args: JobsArgs, home: databricks.Directory) -> None:
-        """The student starts and stops the jobs, and works in the lab's folder."""
-        inside = args["workspace"].inside(self)
-        for job, job_id in (("exercises", self.exercises), ("live", self.live)):
-            databricks.Permissions(
-                f"{job}-permissions",
-                job_id=job_id,
-                access_controls=[{"user_name": args["person"], "permission_level": "CAN_MANAGE_RUN"}],
-                opts=inside,
-            )
-        databricks.Permissions(
-            "home-permissions",
-            directory_path=home.path,
-            access_controls=[{"user_name": args["person"], "permission_level": "CAN_EDIT"}],
-            opts=inside,
+    def _upload(self, args: JobsArgs) -> list[pulumi.Resource]:
+        """Put the wheel and the notebooks into the lab's folder; returns what must exist before a run."""
+        names, content, workspace = args["lab"].names, args["lab"].content, args["workspace"]
+        home = databricks.Directory("home", path=names.home, delete_recursive=True, opts=workspace.inside(self))
+        below = workspace.inside(self, [home])
+        control = databricks.Directory("control", path=names.control, delete_recursive=True, opts=below)
+        wheel = databricks.WorkspaceFile(
+            "wheel",
+            # A running cluster never reinstalls a path that it knows: the name carries the content's hash.
+            path=f"{names.home}/wheels/{content.wheel_name}",
+            content_base64=base64.b64encode(content.wheel).decode(),
+            opts=below,
         )
+        for notebook, source in content.notebooks.items():
+            databricks.Notebook(
+                notebook,
+                path=f"{names.notebooks}/{notebook}",
+                language="PYTHON",
+                content_base64=base64.b64encode(source).decode(),
+                opts=below,
+            )
+        self.wheel = pulumi.Output.concat("/Workspace", wheel.path)
+        if args["lab"].config.student_email:
+            # The student works in the lab's folder, and so do the student's runs.
+            return [control, self._permit(args, "home-permissions", "CAN_EDIT", directory_path=home.path)]
+        return [control]
 
-
-class _Tasks:
-    """Makes a task from an entry point of the wheel."""
-
-    def __init__(self, args: JobsArgs, wheel: pulumi.Output[str]) -> None:
-        self._args = args
-        self._wheel = wheel
-        self.scope = pulumi.Output.concat("--scope=", args["secrets"].scope)
-        self.group = pulumi.Output.concat("--consumer-group=", args["event_hubs"].consumer_group)
-
-    def __call__(
-        self,
-        entry_point: str,
-        parameters: Iterable[pulumi.Input[str]],
-        *,
-        dataset: str = "exercises",
-        after: Sequence[str] = (),
-        streaming: bool = False,
-    ) -> databricks.JobTaskArgsDict:
-        common: list[pulumi.Input[str]] = [
-            pulumi.Output.concat("--root=", self._args["storage"].root),
-            f"--dataset={dataset}",
-        ]
-        if streaming:
-            common.append(f"--control={self._args['lab'].names.control}")
-        task: databricks.JobTaskArgsDict = {
-            "task_key": entry_point,
-            "existing_cluster_id": self._args["cluster_id"],
-            "libraries": [{"whl": self._wheel}],
-            "python_wheel_task": {
-                "package_name": PACKAGE,
-                "entry_point": entry_point,
-                "parameters": [*common, *parameters],
-            },
-        }
-        if after:
-            # Databricks gives them back in this order.
-            task["depends_ons"] = [{"task_key": key} for key in sorted(after)]
-        return task
+    def _permit(self, args: JobsArgs, name: str, level: str, **target: Any) -> databricks.Permissions:
+        return databricks.Permissions(
+            name,
+            access_controls=[{"user_name": args["access"].person, "permission_level": level}],
+            opts=args["workspace"].inside(self),
+            **target,
+        )
 
 
 def _sorted(tasks: list[databricks.JobTaskArgsDict]) -> list[databricks.JobTaskArgsDict]:

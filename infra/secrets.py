@@ -8,6 +8,7 @@ import pulumi
 import pulumi_databricks as databricks
 from pulumi import ResourceOptions
 
+from infra.access import Access
 from infra.event_hubs import EventHubs
 from infra.stack import Lab
 from infra.storage import Storage
@@ -29,8 +30,8 @@ class SecretsArgs(TypedDict):
     """The hub whose connection strings are kept."""
     storage: Storage
     """The storage whose key is kept where there is one."""
-    person: pulumi.Output[str]
-    """User name of who may read the secrets."""
+    access: Access
+    """The person who may read the secrets."""
 
 
 class Secrets(pulumi.ComponentResource):
@@ -59,7 +60,7 @@ class Secrets(pulumi.ComponentResource):
                 databricks.SecretAcl(
                     "student-reads",
                     scope=scope.name,
-                    principal=args["person"],
+                    principal=args["access"].person,
                     permission="READ",
                     opts=workspace.inside(self),
                 )

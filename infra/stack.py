@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pulumi
@@ -22,11 +21,6 @@ class Lab:
     config: LabConfig
     names: Names
     content: content.Content
-
-    @cached_property
-    def tags(self) -> dict[str, str]:
-        """The tags of everything that can carry some."""
-        return self.config.tags
 
 
 def load(root: Path) -> Lab:

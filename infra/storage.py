@@ -52,7 +52,7 @@ class Storage(pulumi.ComponentResource):
             allow_blob_public_access=False,
             allow_cross_tenant_replication=False,
             allow_shared_key_access=by_key,
-            tags=args["lab"].tags,
+            tags=config.tags,
             opts=ResourceOptions(parent=self),
         )
         self.container = storage.BlobContainer(

@@ -46,7 +46,7 @@ class Workspace(pulumi.ComponentResource):
             # The workspace creates this group itself, and refuses one that exists.
             managed_resource_group_id=names.managed_resource_group_id,
             parameters={"enable_no_public_ip": {"value": config.no_public_ip}},
-            tags=args["lab"].tags,
+            tags=config.tags,
             opts=ResourceOptions(parent=self),
         )
         self.url = self.resource.workspace_url

@@ -180,11 +180,7 @@ class _Azure(mocks.Mocks):
             return _SCOPED[kind].format(**inputs), inputs
         identity = str(inputs.get("name") or inputs.get("path") or inputs.get("userName") or args.name)
         number = str(int(hashlib.sha256(identity.encode()).hexdigest()[:12], 16))
-        named_by_itself = kind in (
-            "index/storageCredential:StorageCredential",
-            "index/externalLocation:ExternalLocation",
-        )
-        return identity if named_by_itself else number, inputs
+        return identity if kind in _NAMED else number, inputs
 
 
 def _computed(kind: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def test_with_a_key_the_cluster_gets_a_reference_and_nothing_needs_a_role(by_key
     account = by_key.one("StorageAccount").inputs
     assert account["allowSharedKeyAccess"] is True
     (setting, value), *more = by_key.one("Cluster").inputs["sparkConf"].items()
-    assert setting == f"fs.azure.account.key.{account['accountName']}.dfs.core.windows.net"
+    assert setting == f"spark.hadoop.fs.azure.account.key.{account['accountName']}.dfs.core.windows.net"
     assert value == "{{secrets/streaming-lab-ada/storage-key}}"
     assert more == []
     kinds = {one.kind for one in by_key.resources}
@@ -81,7 +81,7 @@ def test_the_cluster_is_one_small_machine_for_one_person_that_ends_when_idle(eit
     assert inputs["kind"] == "CLASSIC_PREVIEW"
     assert inputs["isSingleNode"] is True
     assert inputs["dataSecurityMode"] == "SINGLE_USER"
-    assert inputs["nodeTypeId"] == "Standard_D4ds_v5"
+    assert inputs["nodeTypeId"] == inputs["driverNodeTypeId"] == "Standard_D4ds_v5"
     assert inputs["autoterminationMinutes"] == 30
 
 
@@ -92,6 +92,10 @@ def test_the_policy_fixes_what_the_cluster_asks_for(either: Any) -> None:
     assert policy["spark_version"] == {"type": "fixed", "value": cluster["sparkVersion"]}
     assert policy["data_security_mode"] == {"type": "fixed", "value": cluster["dataSecurityMode"]}
     assert policy["runtime_engine"] == {"type": "fixed", "value": cluster["runtimeEngine"]}
+    assert policy["is_single_node"] == {"type": "fixed", "value": cluster["isSingleNode"]}
+    assert policy["driver_node_type_id"] == {"type": "fixed", "value": cluster["driverNodeTypeId"]}
+    assert policy["autoscale.max_workers"] == {"type": "forbidden"}
+    assert "autoscale" not in cluster
     limits = policy["autotermination_minutes"]
     assert limits["minValue"] <= cluster["autoterminationMinutes"] <= limits["maxValue"]
     for tag, value in cluster["customTags"].items():
@@ -137,6 +141,14 @@ def test_the_student_manages_the_cluster_runs_the_jobs_and_reads_the_secrets(by_
 def test_a_deployer_s_own_lab_gives_nobody_else_anything(by_identity: Any) -> None:
     for kind in ("User", "Permissions", "SecretAcl"):
         assert by_identity.all(kind) == []
+
+
+def test_a_job_that_starts_at_once_finds_all_that_its_run_needs(by_identity: Any, by_key: Any) -> None:
+    of_all = {"files", "external-location", "cluster", "control"}
+    of_a_student = {"cluster-permissions", "home-permissions", "student"}
+    for recording, needed in ((by_identity, of_all), (by_key, of_a_student)):
+        for job in recording.all("Job"):
+            assert needed <= {key.partition("::")[2] for key in job.depends_on}
 
 
 def tasks(recording: Any, job: str) -> dict[str, Any]:
