@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from localcloud import faults
 from localcloud.arm import ids
 from localcloud.arm.manager import Arm
 from localcloud.arm.throttle import Operation, Throttle
@@ -32,6 +33,9 @@ def app(arm: Arm, token: str, throttle: Throttle) -> Starlette:
         except AzureError as error:
             headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
             return JSONResponse(error.body(), status_code=error.status, headers=headers)
+        except Exception as error:
+            fault = AzureError(500, "InternalServerError", faults.explain(f"{request.method} of ARM", error))
+            return JSONResponse(fault.body(), status_code=fault.status)
         return Response(status_code=status) if answer is None else JSONResponse(answer, status_code=status)
 
     return Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "PUT", "POST", "DELETE"])])

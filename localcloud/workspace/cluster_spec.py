@@ -3,16 +3,18 @@
 import re
 
 from localcloud.errors import DatabricksError
+from localcloud.workspace import fields
 from localcloud.workspace.errors import invalid, unsupported
 from localcloud.workspace.node_types import NODE_TYPES, SPARK_VERSIONS
 from localcloud.workspace.shelf import Record
 
-FIELDS = (
-    "cluster_name", "spark_version", "node_type_id", "driver_node_type_id", "num_workers", "autoscale",
-    "autotermination_minutes", "spark_conf", "spark_env_vars", "custom_tags", "azure_attributes", "policy_id",
-    "apply_policy_default_values", "data_security_mode", "single_user_name", "is_single_node", "kind",
-    "runtime_engine", "use_ml_runtime", "enable_elastic_disk", "enable_local_disk_encryption",
-)  # fmt: skip
+FIELDS: fields.Types = {
+    "cluster_name": str, "spark_version": str, "node_type_id": str, "driver_node_type_id": str, "num_workers": int,
+    "autoscale": dict, "autotermination_minutes": int, "spark_conf": dict, "spark_env_vars": dict, "custom_tags": dict,
+    "azure_attributes": dict, "policy_id": str, "apply_policy_default_values": bool, "data_security_mode": str,
+    "single_user_name": str, "is_single_node": bool, "kind": str, "runtime_engine": str, "use_ml_runtime": bool,
+    "enable_elastic_disk": bool, "enable_local_disk_encryption": bool,
+}  # fmt: skip
 _UNSUPPORTED = ("instance_pool_id", "driver_instance_pool_id", "init_scripts", "docker_image", "cluster_log_conf")
 _MODES = {
     "NONE": "NONE",
@@ -36,6 +38,7 @@ def check(spec: Record) -> None:
     for name in _UNSUPPORTED:
         if spec.get(name):
             raise unsupported(f"Cluster field '{name}'")
+    check_types(spec)
     for name in ("spark_version", "node_type_id"):
         if not spec.get(name):
             raise invalid(f"Missing required field '{name}'")
@@ -55,6 +58,11 @@ def check(spec: Record) -> None:
     for variable in spec.get("spark_env_vars") or {}:
         if not re.fullmatch(r"[A-Za-z_]\w*", variable, re.ASCII):
             raise invalid(f"spark_env_vars: '{variable}' is no name of an environment variable.")
+
+
+def check_types(spec: Record) -> None:
+    """Refuse a field of another JSON type."""
+    fields.check(spec, FIELDS, "Cluster field")
 
 
 def check_autotermination(minutes: int | None) -> None:

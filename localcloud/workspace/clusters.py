@@ -73,6 +73,8 @@ class Clusters:
     def prepare(self, body: Record, caller: Caller, cluster_id: str | None = None) -> Record:
         """The settings as the service would keep them; refuses what breaks a rule or the cluster's policy."""
         spec = {name: body[name] for name in cluster_spec.FIELDS if body.get(name) is not None}
+        # Policies compare values, so these must be of the right types before; and what a policy fills in, after.
+        cluster_spec.check_types(spec)
         owned = [
             item
             for item in self._records.values()

@@ -4,19 +4,21 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from localcloud.workspace import quartz
+from localcloud.workspace import fields, quartz
 from localcloud.workspace.errors import invalid, unsupported
 from localcloud.workspace.shelf import Record
 
-_JOB_FIELDS = {
-    "name", "description", "tags", "tasks", "parameters", "schedule", "continuous", "max_concurrent_runs", "queue",
-    "timeout_seconds", "run_as", "format", "edit_mode", "email_notifications", "notification_settings", "health",
-    "performance_target",
+_JOB_FIELDS: fields.Types = {
+    "name": str, "description": str, "tags": dict, "tasks": list, "parameters": list, "schedule": dict,
+    "continuous": dict, "max_concurrent_runs": int, "queue": dict, "timeout_seconds": int, "run_as": dict,
+    "format": str, "edit_mode": str, "email_notifications": dict, "notification_settings": dict, "health": dict,
+    "performance_target": str,
 }  # fmt: skip
-_TASK_FIELDS = {
-    "task_key", "description", "depends_on", "run_if", "existing_cluster_id", "libraries", "max_retries",
-    "min_retry_interval_millis", "retry_on_timeout", "timeout_seconds", "python_wheel_task", "notebook_task",
-    "email_notifications", "notification_settings", "disable_auto_optimization", "disabled", "health",
+_TASK_FIELDS: fields.Types = {
+    "task_key": str, "description": str, "depends_on": list, "run_if": str, "existing_cluster_id": str,
+    "libraries": list, "max_retries": int, "min_retry_interval_millis": int, "retry_on_timeout": bool,
+    "timeout_seconds": int, "python_wheel_task": dict, "notebook_task": dict, "email_notifications": dict,
+    "notification_settings": dict, "disable_auto_optimization": bool, "disabled": bool, "health": dict,
 }  # fmt: skip
 _KINDS = ("python_wheel_task", "notebook_task")
 RUN_IF = ("ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED")
@@ -180,7 +182,8 @@ def _check_pause(trigger: Record) -> None:
         raise invalid(f"pause_status '{trigger['pause_status']}' is none of {', '.join(_PAUSE)}.")
 
 
-def _only(values: Record, known: set[str], what: str) -> None:
+def _only(values: Record, known: fields.Types, what: str) -> None:
     for name, value in values.items():
         if name not in known and value not in (None, [], {}):
             raise unsupported(f"{what} '{name}'")
+    fields.check(values, known, what)

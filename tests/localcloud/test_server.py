@@ -190,6 +190,24 @@ def test_a_change_that_the_machine_cannot_follow_is_made_all_the_same_and_follow
         assert cloud.problems() == []
 
 
+def test_a_fault_behind_the_rest_api_is_answered_in_azures_form_and_logged_without_its_values(
+    settings: Settings, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("-".join(("a", "secret", "value")))
+
+    with LocalCloud(settings) as cloud, client(settings, endpoint) as arm:
+        monkeypatch.setattr(cloud.arm, "list_groups", broken)
+        answer = arm.get(f"/subscriptions/{cloud.arm.client_config()['subscriptionId']}/resourcegroups")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == {
+        "code": "InternalServerError",
+        "message": "the local cloud failed (KeyError); its log says where",
+    }
+    assert "in broken" in caplog.text
+    assert "a-secret-value" not in caplog.text
+
+
 def test_a_token_that_others_could_read_becomes_private_and_an_empty_one_a_new_one(settings: Settings) -> None:
     settings.state.mkdir()
     path = settings.state / "token"

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from localcloud import faults
 from localcloud.errors import CloudError, DatabricksError
 from localcloud.workspace.errors import invalid
 from localcloud.workspace.people import Caller
@@ -20,7 +21,7 @@ Authenticate = Callable[[str], Caller | None]
 
 
 class Call:
-    """One authenticated request: who calls, and its parameters (path, query, JSON body or form, in this order)."""
+    """One authenticated request: who calls, and its parameters: those of the path win over the body, these over the query."""
 
     def __init__(self, caller: Caller, values: Record) -> None:
         self.caller = caller
@@ -76,9 +77,12 @@ def route(method: str, path: str, handler: Handler, authenticate: Authenticate) 
             caller = _caller(request, authenticate)
             call = Call(caller, await _values(request))
             answer = await run_in_threadpool(handler, call)
+            return answer if isinstance(answer, Response) else JSONResponse({} if answer is None else answer)
         except CloudError as refusal:
             return JSONResponse(refusal.body(), refusal.status)
-        return answer if isinstance(answer, Response) else JSONResponse({} if answer is None else answer)
+        except Exception as error:
+            fault = DatabricksError(500, "INTERNAL_ERROR", faults.explain(f"{method} {path}", error))
+            return JSONResponse(fault.body(), fault.status)
 
     return Route(path, endpoint, methods=[method])
 
@@ -118,7 +122,12 @@ def _caller(request: Request, authenticate: Authenticate) -> Caller:
 
 
 async def _values(request: Request) -> Record:
-    values: Record = dict(request.path_params)
+    # What the path says comes last: it wins.
+    return {**await _given(request), **request.path_params}
+
+
+async def _given(request: Request) -> Record:
+    values: Record = {}
     for name in request.query_params:
         found = request.query_params.getlist(name)
         values[name] = found if len(found) > 1 else found[0]

@@ -48,6 +48,63 @@ def test_a_body_that_is_no_json_is_refused(address: str) -> None:
     assert answer.json()["error_code"] == "MALFORMED_REQUEST"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("2.1/clusters/create", {"autotermination_minutes": "30"}, "Cluster field 'autotermination_minutes' must be a"),
+        ("2.1/clusters/create", {"is_single_node": "false"}, "Cluster field 'is_single_node' must be true or false"),
+        ("2.1/clusters/create", {"num_workers": True}, "Cluster field 'num_workers' must be a whole number"),
+        ("2.1/clusters/create", {"spark_conf": "s3cret"}, "Cluster field 'spark_conf' must be an object."),
+        ("2.2/jobs/create", {"tasks": {}}, "Job setting 'tasks' must be a list"),
+        ("2.2/jobs/create", {"max_concurrent_runs": "2"}, "Job setting 'max_concurrent_runs' must be a whole number"),
+        ("2.2/jobs/create", {"tasks": [{"task_key": "a", "max_retries": "1"}]}, "field 'max_retries' must be a whole"),
+    ],
+)
+def test_a_field_of_another_json_type_is_refused_by_its_name(
+    client: WorkspaceClient, single_node: dict[str, Any], path: str, body: dict[str, Any], text: str
+) -> None:
+    sound = single_node if "clusters" in path else {"name": "lab"}
+    with pytest.raises(InvalidParameterValue, match=text) as refused:
+        client.api_client.do("POST", f"/api/{path}", body={**sound, **body})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (OSError(28, "No space left on device"), "the local cloud can't write its state: No space left on device"),
+        (KeyError("-".join(("a", "secret", "value"))), "the local cloud failed (KeyError); its log says where"),
+    ],
+)
+def test_a_fault_is_answered_as_json_and_logged_without_its_values(
+    address: str,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: Exception,
+    message: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(workspace.secrets, "scope", broken)
+    answer = httpx.get(
+        f"{address}/api/2.0/secrets/list", params={"scope": "lab"}, headers={"Authorization": "Bearer the-token"}
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
+    assert answer.json()["message"] == message
+    assert ("in broken" in caplog.text) is isinstance(fault, KeyError)
+    assert "a-secret-value" not in caplog.text
+
+
+def test_what_the_path_names_cannot_be_renamed_by_the_body(client: WorkspaceClient, cluster: str) -> None:
+    client.users.create(user_name="ada@example.com")
+    entry = {"user_name": "ada@example.com", "permission_level": "CAN_RESTART"}
+    body = {"object_id": "other", "kind": "jobs", "access_control_list": [entry]}
+    answer = client.api_client.do("PATCH", f"/api/2.0/permissions/clusters/{cluster}", body=body)
+    assert answer["object_id"] == f"/clusters/{cluster}"
+
+
 def test_the_developer_is_an_administrator(client: WorkspaceClient) -> None:
     me = client.current_user.me()
     assert "@" in (me.user_name or "")
