@@ -163,6 +163,8 @@ def java_command(settings: Settings, conf_dir: Path, home: Path) -> list[str]:
         *settings.driver_options,
         *JVM_OPTIONS,
         "-XX:+IgnoreUnrecognizedVMOptions",
+        # One thread without memory would leave a driver that answers, and never ends its tasks.
+        "-XX:+ExitOnOutOfMemoryError",
         # Not on the class path: there the JVM would look into the folder for each class that it loads.
         f"-Dlog4j2.configurationFile={(conf_dir / 'log4j2.properties').as_uri()}",
         "-Duser.timezone=UTC",

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections import deque
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from secrets import token_hex
 from threading import Event, Lock, Thread
 from typing import Any
@@ -60,7 +60,8 @@ class Driver:
         self._tasks: dict[str, TaskHandle] = {}
         self._lock = Lock()
         self._started: Queue[dict[str, Any]] = Queue()
-        self._alive = False
+        self._alive = self._was_alive = self._stopped = False
+        self._pid_file = spec.work_dir / f"{token_hex(4)}.pids"
         self.ui_url: str | None = None
 
     @property
@@ -74,34 +75,43 @@ class Driver:
         return self._spec.work_dir / "driver.log"
 
     def start(self) -> None:
-        """Start Spark and wait until it is up; raises DriverError with the reason."""
-        spec = self._spec
+        """Start Spark and wait until it is up; raises DriverError with the reason, also when `stop` comes first."""
         try:
-            conf_dir = write_conf(spec)
+            self._launch()
+        except ModuleNotFoundError as error:
+            raise DriverError(f"cluster {self._spec.cluster_id}: {error}") from error
         except OSError as error:
-            raise DriverError(
-                f"cluster {spec.cluster_id}: {spec.work_dir} cannot be written: {error.strerror}"
-            ) from error
+            place = f"{error.filename}: " if error.filename else ""
+            raise DriverError(f"cluster {self._spec.cluster_id}: {place}{error.strerror}") from error
+        Thread(target=self._listen, name=f"driver {self._spec.cluster_id}", daemon=True).start()
+        try:
+            first = self._started.get(timeout=_START_LIMIT)
+        except Empty:
+            first = {"reason": f"it was not ready after {_START_LIMIT:.0f} s"}
+        if self._stopped:
+            raise DriverError(f"cluster {self._spec.cluster_id}: it was stopped while it started")
+        if first.get("event") != "ready":
+            self.stop()
+            raise DriverError(f"cluster {self._spec.cluster_id}: {first['reason']}{self._last_words()}")
+
+    def _launch(self) -> None:
+        """Start the driver process and tell it what to start."""
+        spec = self._spec
+        conf_dir, home = write_conf(spec), spark_home()
         for left in spec.work_dir.glob("*.pids"):
             kill_leftovers(left)
-        self._pid_file = spec.work_dir / f"{token_hex(4)}.pids"
-        try:
-            home = spark_home()
-        except ModuleNotFoundError as error:
-            raise DriverError(f"cluster {spec.cluster_id}: {error}") from error
-        with open(self.log, "wb", opener=private.opener) as log:
-            try:
-                self._process = subprocess.Popen(
-                    [str(self._settings.python), "-m", "localcloud.cluster.host"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    cwd=spec.work_dir,
-                    env=_environment(),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise DriverError(f"cluster {spec.cluster_id}: {self._settings.python}: {error.strerror}") from error
+        with open(self.log, "wb", opener=private.opener) as log, self._lock:
+            if self._stopped:
+                raise DriverError(f"cluster {spec.cluster_id}: it was stopped before it started")
+            self._process = subprocess.Popen(
+                [str(self._settings.python), "-m", "localcloud.cluster.host"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=spec.work_dir,
+                env=_environment(),
+                start_new_session=True,
+            )
         record(self._pid_file, [self._process.pid])
         self._send(
             {
@@ -115,14 +125,6 @@ class Driver:
                 "token": spec.token,
             }
         )
-        Thread(target=self._listen, name=f"driver {spec.cluster_id}", daemon=True).start()
-        try:
-            first = self._started.get(timeout=_START_LIMIT)
-        except Exception:
-            first = {"reason": f"it was not ready after {_START_LIMIT:.0f} s"}
-        if first.get("event") != "ready":
-            self.stop()
-            raise DriverError(f"cluster {spec.cluster_id}: {first['reason']}{self._last_words()}")
 
     def run(self, task: TaskSpec) -> TaskHandle:
         """Start a task; it runs beside the cluster's other tasks."""
@@ -144,14 +146,15 @@ class Driver:
         return handle
 
     def stop(self) -> None:
-        """End all tasks, the JVM and the driver process."""
-        self._alive = False
-        process = self._process
+        """End all tasks, the JVM and the driver process; may be called while `start` still waits."""
+        with self._lock:
+            self._alive, self._stopped, process = False, True, self._process
         if process is None:
             return
-        self._send({"do": "stop"})
+        # Before it is up it hears nothing, and nothing of worth runs in it.
+        limit = _STOP_LIMIT if self._was_alive and self._send({"do": "stop"}) else 0
         try:
-            process.wait(_STOP_LIMIT)
+            process.wait(limit)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -172,27 +175,38 @@ class Driver:
         process = self._process
         assert process is not None and process.stdout is not None
         reason = ""
-        for line in process.stdout:
-            message = json.loads(line)
-            if message["event"] == "ready":
-                self.ui_url, self._alive = message["ui_url"], True
-                self._started.put(message)
-            elif message["event"] == "broken":
-                self._started.put(message)
-            elif message["event"] == "result":
-                self._finish(message["task_id"], TaskResult(**message["result"]))
-            elif message["event"] == "ended":
-                self._alive, reason = False, message["reason"]
-        self._alive = False
-        process.wait()
-        self._started.put({"event": "broken", "reason": reason or "the driver process ended while it started"})
-        with self._lock:
-            left = list(self._tasks)
-        for task_id in left:
-            error = reason or f"The driver was lost: the driver process ended with code {process.returncode}."
-            self._finish(task_id, TaskResult("FAILED", error, ""))
-        # A driver process that was killed leaves its children to the kernel; make sure of the JVM.
-        kill_leftovers(self._pid_file)
+        try:
+            for line in process.stdout:
+                with contextlib.suppress(ValueError):  # a killed process leaves half a line
+                    message = json.loads(line)
+                    reason = self._hear(message) or reason
+        finally:
+            self._alive = False
+            process.wait()
+            self._started.put({"event": "broken", "reason": reason or "the driver process ended while it started"})
+            with self._lock:
+                left = list(self._tasks)
+            for task_id in left:
+                error = reason or f"The driver was lost: the driver process ended with code {process.returncode}."
+                self._finish(task_id, TaskResult("FAILED", error, ""))
+            # A driver process that was killed leaves its children to the kernel; make sure of the JVM.
+            kill_leftovers(self._pid_file)
+
+    def _hear(self, message: dict[str, Any]) -> str:
+        """Take an event; the reason when it is the end."""
+        if message["event"] == "ready":
+            with self._lock:
+                self._was_alive, self._alive = True, not self._stopped
+            self.ui_url = message["ui_url"]
+            self._started.put(message)
+        elif message["event"] == "broken":
+            self._started.put(message)
+        elif message["event"] == "result":
+            self._finish(message["task_id"], TaskResult(**message["result"]))
+        elif message["event"] == "ended":
+            self._alive = False
+            return str(message["reason"])
+        return ""
 
     def _finish(self, task_id: str, result: TaskResult) -> None:
         with self._lock:
@@ -215,7 +229,7 @@ def _environment() -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("PULUMI_", "DATABRICKS_", "SPARK_", "PYSPARK_"))
+        if not key.startswith(("PULUMI_", "ARM_", "AZURE_", "DATABRICKS_", "SPARK_", "PYSPARK_"))
     }
     root = Path(next(iter(localcloud.__path__))).parent
     return kept | {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

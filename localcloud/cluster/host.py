@@ -20,7 +20,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import localcloud
 from localcloud.cluster import jvm
+from localcloud.cluster.conf import spark_home
 from localcloud.processes import die_with_parent, record
 
 _PRELOADED = (
@@ -84,6 +86,7 @@ class Host:
         signal.set_wakeup_fd(self._write_wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.jvm = self._start_jvm()
+        record(Path(self.start["pid_file"]), [os.getpid(), self.jvm.pid])
         _preload()
         self.address = self._gateway_address()
         self._start_gateway()
@@ -340,6 +343,10 @@ def _preload() -> None:
     """Import what every task needs, so that a fork has it."""
     for module in _PRELOADED:
         import_module(module)
+    # What lies beside this program is not on a cluster of Databricks: a wheel that imports it must fail here too.
+    root = Path(next(iter(localcloud.__path__))).parent
+    if root != spark_home().parent:
+        sys.path[:] = [folder for folder in sys.path if Path(folder) != root]
 
 
 def main() -> None:

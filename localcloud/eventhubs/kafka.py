@@ -58,6 +58,8 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
         guard.__file__,
         str(settings.java),
         "-Xmx256m",
+        # Without memory it would go on in part; ended, it is started again by the next connection.
+        "-XX:+ExitOnOutOfMemoryError",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 import toolchain
+from localcloud import processes
 from localcloud.cluster import ClusterSpec, Driver, DriverError, TaskHandle, TaskResult, TaskSpec, archive
 from localcloud.settings import Settings
 
@@ -39,6 +41,7 @@ def main():
     thread = threading.Thread(target=ask); thread.start(); thread.join()
     print("same session in a thread", seen)
     print("environment", os.environ["COLOUR"], "DATABRICKS_RUNTIME_VERSION" in os.environ, time.tzname[0])
+    print("the developer's", [name for name in os.environ if name.startswith(("ARM_", "AZURE_", "PULUMI_"))])
 
 def table():
     spark.range(10).write.format("delta").mode("overwrite").save(sys.argv[1])
@@ -88,6 +91,9 @@ def tells():
 
 def dies():
     os.kill(os.getpid(), 9)
+
+def stranger():
+    import lab
 
 def secret():
     from databricks.sdk.runtime import dbutils
@@ -164,7 +170,10 @@ def make_spec(machine: Settings, cluster_id: str, host: str) -> ClusterSpec:
 @pytest.fixture(scope="module")
 def driver(machine: Settings, workspace: str) -> Iterator[Driver]:
     driver = Driver(machine, make_spec(machine, "0515-120000-lab", workspace))
-    driver.start()
+    with pytest.MonkeyPatch.context() as developer:
+        for name in ("ARM_CLIENT_SECRET", "AZURE_TENANT_ID", "PULUMI_CONFIG_PASSPHRASE"):
+            developer.setenv(name, "the developer's")
+        driver.start()
     yield driver
     driver.stop()
 
@@ -172,19 +181,7 @@ def driver(machine: Settings, workspace: str) -> Iterator[Driver]:
 @pytest.fixture(scope="module")
 def wheel(machine: Settings) -> Path:
     path = machine.state / "toy-1.0-py3-none-any.whl"
-    points = [
-        "main",
-        "table",
-        "callbacks",
-        "stream",
-        "forever",
-        "stubborn",
-        "quits",
-        "tells",
-        "dies",
-        "secret",
-        "kafka",
-    ]
+    points = re.findall(r"^def (\w+)\(\)", MODULE, re.M)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("toy/__init__.py", "def by_attribute():\n    print('by attribute')\n")
         archive.writestr("toy/tasks.py", MODULE)
@@ -230,6 +227,7 @@ def test_a_task_gets_its_arguments_its_environment_and_one_session(task, log):
     assert "same session True True" in log()
     assert "same session in a thread [True]" in log()
     assert "environment blue False UTC" in log()
+    assert "the developer's []" in log()
 
 
 def test_the_package_attribute_serves_where_the_metadata_names_no_entry_point(task, log):
@@ -264,6 +262,10 @@ def test_an_account_without_a_mount_is_refused_as_azure_refuses_it(task, log):
     assert "foreign" in result.error
     assert result.error in log()
     assert not Path("/tables").exists()
+
+
+def test_a_wheel_finds_nothing_of_the_checkout_that_the_cloud_runs_from(task):
+    assert task("stranger").wait(60).error == "ModuleNotFoundError: No module named 'lab'"
 
 
 def test_tasks_run_side_by_side_and_see_their_own_queries_alone(task, log, tmp_path):
@@ -440,6 +442,35 @@ def test_a_driver_that_cannot_start_says_why(machine, workspace):
     assert not broken.alive
     with pytest.raises(DriverError, match="/no/such/java"):
         Driver(dataclasses.replace(machine, java=Path("/no/such/java")), spec).start()
+
+
+def test_a_start_is_given_up_when_the_driver_is_stopped_meanwhile(machine, workspace):
+    starting = Driver(machine, make_spec(machine, "hurried", workspace))
+    problems: list[Exception] = []
+
+    def start() -> None:
+        try:
+            starting.start()
+        except DriverError as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    family: list[psutil.Process] = []
+    while not any(is_java(process) for process in family):
+        host = starting._process and psutil.Process(starting._process.pid)
+        family = [host, *host.children(recursive=True)] if host else []
+    starting.stop()
+    thread.join(5)
+    assert [str(problem) for problem in problems] == ["cluster hurried: it was stopped while it started"]
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert left == []
+    with pytest.raises(DriverError, match="it was stopped before it started"):
+        starting.start()
+
+
+def test_a_record_of_processes_that_finds_no_room_ends_nothing(tmp_path):
+    processes.record(tmp_path / "no such folder" / "host.pids", [1])
 
 
 def test_a_killed_jvm_fails_its_tasks_and_leaves_no_process(machine, driver, task, tmp_path):
