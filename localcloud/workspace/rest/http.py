@@ -21,7 +21,7 @@ Authenticate = Callable[[str], Caller | None]
 
 
 class Call:
-    """One authenticated request: who calls, and its parameters: those of the path win over the body, these over the query."""
+    """One authenticated request: who calls, and the parameters of its path, else of its body, else of its query."""
 
     def __init__(self, caller: Caller, values: Record) -> None:
         self.caller = caller
