@@ -5,6 +5,7 @@ import secrets as random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Driver(Protocol):
         """Begin a task."""
 
     def stop(self) -> None:
-        """End Spark and every task in it."""
+        """End Spark and every task in it; a start that is under way then raises DriverError."""
 
 
 DriverFactory = Callable[[Settings, ClusterSpec], Driver]
@@ -59,6 +60,8 @@ Mounts = Callable[[Record, dict[str, str]], dict[str, Path]]
 class _Slot:
     lock: threading.RLock = field(default_factory=threading.RLock)
     driver: Driver | None = None
+    # A driver while it starts, for who must stop it without the lock that the start holds.
+    starting: Driver | None = None
     token: str = ""
     tasks: int = 0
     idle_since: float = 0.0
@@ -90,13 +93,18 @@ class Drivers:
         self._make = make
         self._guard = threading.Lock()
         self._slots: dict[str, _Slot] = {}
+        self._closed = False
 
     def caller(self, token: str) -> Caller | None:
         """Whose token a running cluster's code sends: the dedicated user, else the cluster's creator."""
         with self._guard:
             slots = list(self._slots.items())
         for cluster_id, slot in slots:
-            if slot.token and random.compare_digest(slot.token, token) and self._records.has(cluster_id):
+            if (
+                slot.token
+                and random.compare_digest(slot.token.encode(), token.encode())
+                and self._records.has(cluster_id)
+            ):
                 return self._user(self._records.get(cluster_id))
         return None
 
@@ -106,7 +114,7 @@ class Drivers:
         with slot.lock:
             if slot.driver is not None and not slot.driver.alive:
                 self._lost(cluster_id, slot)
-            if slot.driver is not None and slot.tasks <= 1 and self._mounts_of(cluster_id) != slot.mounts:
+            if slot.driver is not None and slot.tasks <= 1 and self._mounts_of(cluster_id, slot) != slot.mounts:
                 # Containers and grants take effect at once on Azure; Spark's mount table is read once, at its start.
                 self.stop(cluster_id, "USER_REQUEST", "Storage access changed.")
             if slot.driver is not None:
@@ -147,13 +155,22 @@ class Drivers:
     def stop(self, cluster_id: str, code: str, message: str) -> None:
         """Stop the driver, if there is one. code: Databricks' termination code, for example INACTIVITY."""
         slot = self._slot(cluster_id)
+        starting = slot.starting
+        if starting is not None:
+            starting.stop()
         with slot.lock:
-            driver, slot.driver, slot.token, slot.libraries = slot.driver, None, "", {}
-            if driver is not None:
-                self._records.update(cluster_id, state="TERMINATING", state_message=message)
-                driver.stop()
-            if self._records.has(cluster_id) and self._records.get(cluster_id)["state"] != "TERMINATED":
+            slot.token, slot.libraries = "", {}
+            if slot.driver is not None:
+                try:
+                    self._records.update(cluster_id, state="TERMINATING", state_message=message)
+                finally:
+                    slot.driver.stop()
+            if self._records.has(cluster_id) and (
+                starting is not None or self._records.get(cluster_id)["state"] != "TERMINATED"
+            ):
                 self._terminated(cluster_id, code, "SUCCESS", message)
+            # Last: where the record can't be written, `check` finds a dead driver, and tries again.
+            slot.driver = None
 
     def running(self, cluster_id: str) -> Driver | None:
         """The cluster's driver if it runs now."""
@@ -229,9 +246,15 @@ class Drivers:
     def close(self) -> None:
         """Stop every driver."""
         with self._guard:
+            self._closed = True
             names = list(self._slots)
-        for cluster_id in names:
+
+        def stop(cluster_id: str) -> None:
             self.stop(cluster_id, "INTERNAL_ERROR", "The local cloud was stopped.")
+
+        # All at once: each takes seconds to end, and who stops the cloud does not wait for long.
+        with ThreadPoolExecutor(max(1, len(names))) as threads:
+            list(threads.map(stop, names))
 
     def _launch(self, cluster_id: str, slot: _Slot) -> Driver:
         record = self._records.get(cluster_id)
@@ -247,30 +270,43 @@ class Drivers:
             host=self.host,
             token=slot.token,
         )
-        # Copies of wheels that the driver before had installed.
-        shutil.rmtree(spec.work_dir / "libraries", ignore_errors=True)
+        # What the driver before left: its copies of wheels, and its shuffle files if it was killed.
+        for name in ("libraries", "local"):
+            shutil.rmtree(spec.work_dir / name, ignore_errors=True)
         driver = self._make(self._settings, spec)
+        with self._guard:
+            if self._closed:
+                raise StartError("INTERNAL_ERROR", "The local cloud was stopped.")
+            slot.starting = driver
         try:
             driver.start()
-        except DriverError as problem:
+        except (DriverError, OSError) as problem:
             driver.stop()
             raise StartError("DRIVER_UNREACHABLE", f"Spark failed to start: {problem}") from problem
+        finally:
+            slot.starting = None
         return driver
 
-    def _mounts_of(self, cluster_id: str) -> dict[str, Path]:
+    def _mounts_of(self, cluster_id: str, slot: _Slot) -> dict[str, Path]:
+        """What the cluster would mount if it started now; what it has where a secret in its conf is gone since."""
         record = self._records.get(cluster_id)
-        return self._mounts(record, self._resolved(record, "spark_conf"))
+        try:
+            conf = self._resolved(record, "spark_conf")
+        except StartError:
+            return slot.mounts
+        return self._mounts(record, conf)
 
     def _resolved(self, record: Record, name: str) -> dict[str, str]:
         owner = record["creator_user_name"]
         return resolve(record.get(name) or {}, self._secrets, Caller(owner, self._people.is_admin(owner)))
 
     def _lost(self, cluster_id: str, slot: _Slot) -> None:
-        driver, slot.driver, slot.token = slot.driver, None, ""
-        if driver is not None:
-            driver.stop()
+        slot.token = ""
+        if slot.driver is not None:
+            slot.driver.stop()
         self._records.event(cluster_id, "DRIVER_UNAVAILABLE")
         self._terminated(cluster_id, "DRIVER_UNREACHABLE", "CLOUD_FAILURE", "The Spark driver stopped unexpectedly.")
+        slot.driver = None
 
     def _terminated(self, cluster_id: str, code: str, type_: str, message: str) -> None:
         reason = {"code": code, "type": type_, "parameters": {"databricks_error_message": message}}

@@ -1,5 +1,7 @@
 """Clusters: what is refused, what they start with, and when they stop."""
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +10,12 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
 from localcloud.arm import Arm
+from localcloud.cluster import DriverError
 from localcloud.errors import DatabricksError
 from localcloud.settings import Settings
+from localcloud.store import Store
 from localcloud.workspace import Caller, Workspace, Workspaces
+from localcloud.workspace.mounts import StartError
 
 Body = dict[str, Any]
 
@@ -132,6 +137,88 @@ def test_a_cluster_whose_spark_does_not_start_says_why(workspace: Workspace, sin
     assert cluster["state_message"] == "Spark failed to start: Java 8 is too old"
 
 
+class Unready:
+    """A driver that is never up. It starts until it is stopped, or fails at once."""
+
+    alive = False
+    ui_url = None
+
+    def __init__(self, failure: OSError | None = None) -> None:
+        self.failure = failure
+        self.began, self.stopped = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        self.began.set()
+        if self.failure:
+            raise self.failure
+        assert self.stopped.wait(20)
+        raise DriverError("it was stopped")
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def test_a_cluster_whose_start_meets_a_full_disk_says_why(
+    workspace: Workspace, single_node: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(workspace.drivers, "_make", lambda *_: Unready(full))
+    cluster = workspace.clusters.create(single_node, workspace.developer)
+    assert (cluster["state"], cluster["termination_reason"]["code"]) == ("TERMINATED", "DRIVER_UNREACHABLE")
+    assert "No space left on device" in cluster["state_message"]
+
+
+def test_a_cluster_is_stopped_while_it_starts(
+    workspace: Workspace, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Unready()
+    monkeypatch.setattr(workspace.drivers, "_make", lambda *_: driver)
+    thread = threading.Thread(target=workspace.drivers.start_quietly, args=(cluster,))
+    thread.start()
+    assert driver.began.wait(20)
+    workspace.clusters.terminate(cluster, workspace.developer)
+    thread.join(20)
+    stopped = workspace.clusters.get(cluster)
+    assert (stopped["state"], stopped["termination_reason"]["code"]) == ("TERMINATED", "USER_REQUEST")
+    assert stopped["state_message"] == "Terminated by user"
+
+
+def test_spark_ends_also_when_its_end_cannot_be_recorded_and_that_is_made_good(
+    workspace: Workspace, workspaces: Workspaces, single_node: Body, drivers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    cluster = workspace.clusters.create(single_node, workspace.developer)["cluster_id"]
+    with monkeypatch.context() as disk, pytest.raises(sqlite3.OperationalError):
+        disk.setattr(Store, "put", full)
+        workspace.drivers.stop(cluster, "USER_REQUEST", "Terminated by user")
+    assert not drivers.made[0].alive
+    workspaces.check()
+    assert workspace.clusters.get(cluster)["state"] == "TERMINATED"
+
+
+def test_all_clusters_are_stopped_at_the_same_time_and_none_starts_after(
+    workspace: Workspace, single_node: Body, drivers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(3, timeout=20)
+    clusters = [workspace.clusters.create(single_node, workspace.developer)["cluster_id"] for _ in range(3)]
+    for driver in drivers.made:
+        monkeypatch.setattr(driver, "stop", together.wait)
+    workspace.drivers.close()
+    with pytest.raises(StartError, match="The local cloud was stopped"):
+        workspace.drivers.start(clusters[0])
+
+
+def test_a_new_driver_finds_nothing_of_the_one_before(
+    workspace: Workspace, cluster: str, drivers: Any, settings: Settings
+) -> None:
+    left = settings.state / "clusters" / cluster / "local" / "blockmgr"
+    left.mkdir(parents=True)
+    workspace.drivers.start(cluster)
+    assert not left.exists()
+
+
 def test_an_edit_restarts_a_running_cluster_and_leaves_a_stopped_one(
     workspace: Workspace, single_node: Body, drivers: Any, cluster: str
 ) -> None:
@@ -160,6 +247,20 @@ def test_secrets_are_resolved_when_the_cluster_starts_and_never_kept(
     assert drivers.made[0].spec.spark_conf == {"spark.lab.key": "value-1"}
     assert drivers.made[0].spec.env == {"KEY": "<value-1>"}
     assert "value-1" not in str(workspace.clusters.get(cluster["cluster_id"]))
+
+
+def test_a_secret_that_is_deleted_matters_at_the_next_start_alone(
+    workspace: Workspace, single_node: Body, drivers: Any
+) -> None:
+    workspace.secrets.create_scope("lab", workspace.developer)
+    workspace.secrets.put("lab", "key", b"value-1", workspace.developer)
+    body = {**single_node, "spark_conf": {"spark.lab.key": "{{secrets/lab/key}}"}}
+    cluster = workspace.clusters.create(body, workspace.developer)["cluster_id"]
+    workspace.secrets.delete("lab", "key", workspace.developer)
+    assert workspace.drivers.start(cluster) is drivers.made[0]
+    workspace.clusters.terminate(cluster, workspace.developer)
+    with pytest.raises(StartError, match="Could not resolve"):
+        workspace.drivers.start(cluster)
 
 
 def test_a_cluster_with_a_reference_to_no_secret_does_not_start(workspace: Workspace, single_node: Body) -> None:
@@ -235,6 +336,7 @@ def test_code_on_a_cluster_has_the_rights_of_the_clusters_user(
     workspace.secrets.create_scope("lab", developer)
     workspace.secrets.put("lab", "key", b"value", developer)
     cluster = workspace.clusters.create({**single_node, "single_user_name": "ada@example.com"}, developer)
+    assert workspace.drivers.caller("Zugangsschlüssel") is None
     ada = student_client(drivers.made[0].spec.token)
     assert ada.current_user.me().user_name == "ada@example.com"
     with pytest.raises(PermissionDenied, match="does not have READ permission on scope lab"):
