@@ -4,6 +4,8 @@ import re
 import traceback
 from typing import Any
 
+from localcloud.cluster.redaction import hide
+
 _NO_MOUNT = re.compile(
     r"(?:Empty Mount table in config for viewfs|Could not initialize target File System for URI : abfss)"
     r"://([\w$-]+)@([a-z0-9]+)\.dfs\.core\.windows\.net"
@@ -14,7 +16,7 @@ _LIMIT = 20_000  # characters of a trace
 
 def describe(error: BaseException) -> str:
     """One line: Databricks shows the last line of an exception."""
-    text = _java_message(error) or str(error)
+    text = hide(_java_message(error) or str(error))
     refusal = _storage_refusal(str(error))
     if refusal:
         return refusal
@@ -31,7 +33,7 @@ def trace(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals.get("__package__") == __package__:
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames))
+    text = hide("".join(traceback.format_exception(type(error), error, frames)))
     text = re.sub(r"\n[ \t]+(?:at |\.\.\. \d+ more|\.\.\. run in)[^\n]*", "", text)  # the JVM's own frames
     refusal = _storage_refusal(str(error))
     if refusal:

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from typing import IO, Any
 
 from localcloud import private
-from localcloud.cluster import failures, notebook
+from localcloud.cluster import failures, notebook, redaction
 from localcloud.cluster.gateway import connect
 
 
@@ -40,7 +40,8 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, fil
         signal.signal(signal.SIGTERM, _canceler(spark))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the context of PySpark would cancel every task's jobs on it
         if task["notebook"] is not None:
-            notebook.run(task["notebook"], spark, task["widgets"])
+            with redaction.in_output():
+                notebook.run(task["notebook"], spark, task["widgets"])
         else:
             sys.argv = [task["package_name"], *task["parameters"]]
             _entry_point(task["package_name"], task["entry_point"], libraries)()

@@ -1,10 +1,9 @@
 """Tasks on a real driver: one JVM for the whole file, one Python process for each task."""
 
-import contextlib
+import base64
 import dataclasses
 import json
 import re
-import subprocess
 import sys
 import threading
 import urllib.request
@@ -17,13 +16,13 @@ import psutil
 import pytest
 
 import toolchain
-from localcloud import processes
-from localcloud.cluster import ClusterSpec, Driver, DriverError, TaskHandle, TaskResult, TaskSpec, archive
+from localcloud.cluster import ClusterSpec, Driver, TaskHandle, TaskResult, TaskSpec, archive
 from localcloud.settings import Settings
 
 ACCOUNT_KEY = "QWNjb3VudEtleQ=="
 PASSWORD = "scram-password-7f3a"
 TOKEN = "dapi-token-of-the-cluster"
+SECRET = "hunter"
 ROOT = "abfss://lab@labdev.dfs.core.windows.net"
 
 MODULE = '''
@@ -97,7 +96,8 @@ def stranger():
 
 def secret():
     from databricks.sdk.runtime import dbutils
-    print("secret has", len(dbutils.secrets.get("scope", "key")))
+    value = dbutils.secrets.get("scope", "key")
+    print(f"secret has {len(value)}: {value}")
 
 def kafka():
     options = {"kafka.bootstrap.servers": "127.0.0.1:1", "subscribe": "t",
@@ -130,7 +130,8 @@ class Workspace(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.path.startswith("/api/2.0/secrets/get") and self.headers["Authorization"] == f"Bearer {TOKEN}"
-        body = b'{"key": "key", "value": "c2VjcmV0"}' if known else b"{}"
+        value = base64.b64encode(SECRET.encode()).decode()
+        body = json.dumps({"key": "key", "value": value} if known else {}).encode()
         self.send_response(200 if known else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -363,6 +364,28 @@ def test_a_notebook_runs_cell_by_cell_until_one_fails(task, log):
     assert "never" not in log()
 
 
+def test_a_notebook_shows_no_secret_that_it_or_a_module_of_it_read_and_a_wheel_shows_all(task, log):
+    source = """
+import toy.tasks
+mine = dbutils.secrets.get("scope", "key")
+print("whole", mine, len(mine))
+print("in parts ", end=""); print(mine[:3], end="", flush=True); print(mine[3:])
+display(spark.createDataFrame([(mine,)], "column string"))
+mine
+# COMMAND ----------
+raise ValueError(mine)
+"""
+    result = task("", notebook=source).wait(60)
+    assert result.error == "ValueError: [REDACTED]"
+    assert "[REDACTED]" in result.trace
+    assert {"whole [REDACTED] 6", "in parts [REDACTED]", "|[REDACTED]|", "'[REDACTED]'"} <= set(log().splitlines())
+    assert SECRET not in result.trace + log()
+    assert task("", task_id="module", notebook="import toy.tasks\ntoy.tasks.secret()").wait(60) == SUCCESS
+    assert "secret has 6: [REDACTED]" in log("module")
+    assert task("secret", task_id="wheel").wait(60) == SUCCESS
+    assert f"secret has 6: {SECRET}" in log("wheel")
+
+
 def test_no_secret_shows_in_command_lines_or_in_the_spark_ui(task, driver, machine, tmp_path):
     handle = task("kafka", str(tmp_path / "ready"))
     wait_for(tmp_path / "ready", handle)
@@ -400,85 +423,12 @@ def test_the_driver_listens_on_loopback_alone(driver):
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 
-def is_java(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.name() == "java"
-    return False
-
-
-OWNER = """
-import sys
-from pathlib import Path
-from localcloud.cluster import ClusterSpec, Driver
-from localcloud.settings import Settings
-
-state, java, jars = (Path(argument) for argument in sys.argv[1:])
-driver = Driver(Settings(state, java, jars, jars, Path(sys.executable)),
-                ClusterSpec("owned", 1, {}, {}, {}, state / "owned", "", ""))
-driver.start()
-print(driver._process.pid, flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_driver_does_not_outlive_a_killed_owner(machine):
-    arguments = [str(machine.state), str(machine.java), str(machine.spark_jars)]
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as owner:
-        host = psutil.Process(int(owner.stdout.readline()))
-        family = [host, *host.children(recursive=True)]
-        owner.kill()
-    assert any(is_java(process) for process in family)
-    _, left = psutil.wait_procs(family, timeout=20)
-    assert left == []
-
-
-def test_a_driver_that_cannot_start_says_why(machine, workspace):
-    spec = make_spec(machine, "broken", workspace)
-    broken = Driver(machine, dataclasses.replace(spec, spark_conf={"spark.serializer": "no.such.Serializer"}))
-    with pytest.raises(DriverError, match=r"cluster broken: .*no\.such\.Serializer"):
-        broken.start()
-    assert not broken.alive
-    with pytest.raises(DriverError, match="/no/such/java"):
-        Driver(dataclasses.replace(machine, java=Path("/no/such/java")), spec).start()
-
-
-def test_a_start_is_given_up_when_the_driver_is_stopped_meanwhile(machine, workspace):
-    starting = Driver(machine, make_spec(machine, "hurried", workspace))
-    problems: list[Exception] = []
-
-    def start() -> None:
-        try:
-            starting.start()
-        except DriverError as problem:
-            problems.append(problem)
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    family: list[psutil.Process] = []
-    while not any(is_java(process) for process in family):
-        host = starting._process and psutil.Process(starting._process.pid)
-        family = [host, *host.children(recursive=True)] if host else []
-    starting.stop()
-    thread.join(5)
-    assert [str(problem) for problem in problems] == ["cluster hurried: it was stopped while it started"]
-    _, left = psutil.wait_procs(family, timeout=10)
-    assert left == []
-    with pytest.raises(DriverError, match="it was stopped before it started"):
-        starting.start()
-
-
-def test_a_record_of_processes_that_finds_no_room_ends_nothing(tmp_path):
-    processes.record(tmp_path / "no such folder" / "host.pids", [1])
-
-
 def test_a_killed_jvm_fails_its_tasks_and_leaves_no_process(machine, driver, task, tmp_path):
     """The last test of this file: it ends the driver that the others share."""
     handle = task("forever", str(tmp_path / "ready"))
     wait_for(tmp_path / "ready", handle)
     family = psutil.Process(driver._process.pid).children(recursive=True)
-    (jvm,) = [process for process in family if is_java(process)]
+    (jvm,) = [process for process in family if process.is_running() and process.name() == "java"]
     jvm.kill()
     result = handle.wait(20)
     assert result.outcome == "FAILED"

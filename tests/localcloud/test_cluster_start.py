@@ -1,0 +1,98 @@
+"""Drivers that start, that do not, and that end with whoever wanted them."""
+
+import contextlib
+import dataclasses
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+import toolchain
+from localcloud import processes
+from localcloud.cluster import ClusterSpec, Driver, DriverError
+from localcloud.settings import Settings
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Settings:
+    return Settings(tmp_path, toolchain.java(), toolchain.jars("spark"), toolchain.jars("kafka"), Path(sys.executable))
+
+
+def spec(machine: Settings, cluster_id: str) -> ClusterSpec:
+    return ClusterSpec(cluster_id, 1, {}, {}, {}, machine.state / cluster_id, "", "")
+
+
+def is_java(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name() == "java"
+    return False
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from localcloud.cluster import ClusterSpec, Driver
+from localcloud.settings import Settings
+
+state, java, jars = (Path(argument) for argument in sys.argv[1:])
+driver = Driver(Settings(state, java, jars, jars, Path(sys.executable)),
+                ClusterSpec("owned", 1, {}, {}, {}, state / "owned", "", ""))
+driver.start()
+print(driver._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_driver_does_not_outlive_a_killed_owner(machine):
+    arguments = [str(machine.state), str(machine.java), str(machine.spark_jars)]
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        host = psutil.Process(int(owner.stdout.readline()))
+        family = [host, *host.children(recursive=True)]
+        owner.kill()
+    assert any(is_java(process) for process in family)
+    _, left = psutil.wait_procs(family, timeout=20)
+    assert left == []
+
+
+def test_a_driver_that_cannot_start_says_why(machine):
+    broken_spec = spec(machine, "broken")
+    broken = Driver(machine, dataclasses.replace(broken_spec, spark_conf={"spark.serializer": "no.such.Serializer"}))
+    with pytest.raises(DriverError, match=r"cluster broken: .*no\.such\.Serializer"):
+        broken.start()
+    assert not broken.alive
+    with pytest.raises(DriverError, match="/no/such/java"):
+        Driver(dataclasses.replace(machine, java=Path("/no/such/java")), broken_spec).start()
+
+
+def test_a_start_is_given_up_when_the_driver_is_stopped_meanwhile(machine):
+    starting = Driver(machine, spec(machine, "hurried"))
+    problems: list[Exception] = []
+
+    def start() -> None:
+        try:
+            starting.start()
+        except DriverError as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    family: list[psutil.Process] = []
+    while not any(is_java(process) for process in family):
+        host = starting._process and psutil.Process(starting._process.pid)
+        family = [host, *host.children(recursive=True)] if host else []
+    starting.stop()
+    thread.join(5)
+    assert [str(problem) for problem in problems] == ["cluster hurried: it was stopped while it started"]
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert left == []
+    with pytest.raises(DriverError, match="it was stopped before it started"):
+        starting.start()
+
+
+def test_a_record_of_processes_that_finds_no_room_ends_nothing(tmp_path):
+    processes.record(tmp_path / "no such folder" / "host.pids", [1])
