@@ -59,7 +59,8 @@ class Databricks(Provider):
     def check_config(self, inputs: Props) -> tuple[Props, list[Failure]]:
         """The host must be a workspace of this cloud, and the resource id, if given, must be that workspace's."""
         own = {name: value for name, value in inputs.items() if name not in _ENGINE_KEYS}
-        failures = [Failure(path, reason) for path, reason in self.schema.problems("pulumi:providers:databricks", own)]
+        _, problems = self.schema.check("pulumi:providers:databricks", own)
+        failures = [Failure(path, reason) for path, reason in problems]
         auth = inputs.get("authType")
         if known(auth) and auth not in _AUTH_TYPES:
             failures.append(Failure(("authType",), f"'{auth}' is none of {', '.join(_AUTH_TYPES)}"))

@@ -38,7 +38,7 @@ def to_service(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        snake(name): _texts(item) if name in _MAPS and isinstance(item, dict) else to_service(item)
+        snake(name): dict(item) if name in _MAPS and isinstance(item, dict) else to_service(item)
         for name, item in value.items()
         if name != "providerConfig"
     }
@@ -92,13 +92,3 @@ def covers(wanted: Any, actual: Any) -> bool:
 def made_up_name(name: str, olds: Props, seed: bytes) -> str:
     """A name for a resource that was given none, as the bridge makes it: the program's own with seven digits."""
     return str(olds.get("name") or f"{name}-{seed.hex()[:7] or '0000000'}")
-
-
-def _texts(values: Props) -> Props:
-    return {key: _text(item) for key, item in values.items()}
-
-
-def _text(value: Any) -> Any:
-    if value is UNKNOWN or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -151,9 +151,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             kind = self._type(request.urn)
             news, secrets = wire.read(request.news)
             olds, _ = wire.read(request.olds)
-            failures = [Failure(path, reason) for path, reason in self._provider.schema.problems(kind.token, news)]
-            if failures:
-                return _checked(news, secrets, failures)
+            news, problems = self._provider.schema.check(kind.token, news)
+            if problems:
+                return _checked(news, secrets, [Failure(path, reason) for path, reason in problems])
             name = request.urn.rsplit("::", 1)[-1]
             check = Check(name=name, inputs=news, olds=olds, seed=request.randomSeed)
             inputs, failures = kind.check(self._session(context), check)

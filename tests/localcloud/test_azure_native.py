@@ -82,7 +82,7 @@ def test_failures_of_check_name_the_property_path(provider: Any) -> None:
     ("inputs", "place", "reason"),
     [
         ({"namespaceName": "a"}, "namespaceName", "The Event Hubs namespace name 'a' is invalid"),
-        ({"maximumThroughputUnits": 41}, "maximumThroughputUnits", "must be at most 40, but is 41"),
+        ({"maximumThroughputUnits": "41"}, "maximumThroughputUnits", "must be at most 40, but is 41"),
         ({"sku": {"name": "Standard", "capacity": -1}}, "sku.capacity", "must be at least 0, but is -1"),
     ],
 )
@@ -93,6 +93,13 @@ def test_names_and_ranges_are_checked_before_anything_is_created(
     (failure,) = check(provider, NAMESPACE, {**sound, **inputs}).failures
     assert failure.property == place
     assert reason in failure.reason
+
+
+def test_a_number_or_flag_given_as_text_becomes_one(provider: Any) -> None:
+    sound = {"namespaceName": "ehns-lab", "resourceGroupName": "rg", "location": "westeurope"}
+    checked = check(provider, NAMESPACE, {**sound, "maximumThroughputUnits": "4", "isAutoInflateEnabled": "false"})
+    assert not checked.failures
+    assert plain(checked.inputs) == {**sound, "maximumThroughputUnits": 4, "isAutoInflateEnabled": False}
 
 
 def test_location_comes_from_the_configuration_else_from_the_group(

@@ -8,7 +8,7 @@ The schema's form: {"resources": {token: OBJECT}, "types": {name: OBJECT}}, OBJE
 import difflib
 import functools
 import json
-from collections.abc import Iterator
+import re
 from importlib import resources
 from typing import Any
 
@@ -16,12 +16,7 @@ from localcloud.providers.wire import UNKNOWN, Path
 
 Spec = str | dict[str, Any]
 
-_PLAIN: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-}
+Problems = list[tuple[Path, str]]
 
 
 class Schema:
@@ -32,63 +27,76 @@ class Schema:
         self.resources: dict[str, dict[str, Any]] = document["resources"]
         self.types: dict[str, dict[str, Any]] = document["types"]
 
-    def problems(self, token: str, inputs: dict[str, Any]) -> list[tuple[Path, str]]:
-        """Path and reason of every wrong, missing or unknown property; `UNKNOWN` values pass."""
-        return list(self._object(self.resources[token], inputs, ()))
+    def check(self, token: str, inputs: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
+        """The inputs with every value of its own type, and what is wrong, missing or unknown, by path.
 
-    def _object(self, spec: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+        As the plugins do, a number or flag that was given as text becomes one, and the other way round. `UNKNOWN`
+        passes.
+        """
+        problems: Problems = []
+        return self._object(self.resources[token], inputs, (), problems), problems
+
+    def _object(self, spec: dict[str, Any], value: dict[str, Any], path: Path, problems: Problems) -> dict[str, Any]:
         for name in spec["required"]:
             if value.get(name) is None:
                 # The wording of azure-native's and the bridge's own check.
-                yield (*path, name), f"missing required property '{name}'"
+                problems.append(((*path, name), f"missing required property '{name}'"))
+        checked = dict(value)
         for name, item in value.items():
             if name not in spec["properties"]:
                 near = difflib.get_close_matches(name, spec["properties"], n=1)
                 hint = f"; did you mean '{near[0]}'?" if near else ""
-                yield (*path, name), f"'{name}' is not a property here{hint}"
+                problems.append(((*path, name), f"'{name}' is not a property here{hint}"))
             elif item is not None:
-                yield from self._value(spec["properties"][name], item, (*path, name))
+                checked[name] = self._value(spec["properties"][name], item, (*path, name), problems)
+        return checked
 
-    def _value(self, spec: Spec, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    def _value(self, spec: Spec, value: Any, path: Path, problems: Problems) -> Any:
         if value is UNKNOWN or spec == "any":
-            return
-        if isinstance(spec, str):
-            if not _fits(spec, value):
-                yield path, f"must be of type {spec}, but is {_shown(value)}"
-        elif "enum" in spec:
-            if value not in spec["enum"]:
-                near = difflib.get_close_matches(str(value), [str(one) for one in spec["enum"]], n=1)
-                hint = f"; did you mean '{near[0]}'?" if near else ""
-                allowed = ", ".join(str(one) for one in spec["enum"])
-                yield path, f"must be one of {allowed}, but is {_shown(value)}{hint}"
-        elif "array" in spec:
-            if not isinstance(value, list):
-                yield path, f"must be a list, but is {_shown(value)}"
-                return
-            for index, item in enumerate(value):
-                yield from self._value(spec["array"], item, (*path, index))
-        elif not isinstance(value, dict):
-            yield path, f"must be an object, but is {_shown(value)}"
-        elif "map" in spec:
-            for name, item in value.items():
-                yield from self._value(spec["map"], item, (*path, name))
-        else:
-            yield from self._object(self.types[spec["type"]], value, path)
+            return value
+        nested = spec if isinstance(spec, dict) else {}
+        if isinstance(value, list) and "array" in nested:
+            return [self._value(nested["array"], item, (*path, index), problems) for index, item in enumerate(value)]
+        if isinstance(value, dict) and "map" in nested:
+            return {name: self._value(nested["map"], item, (*path, name), problems) for name, item in value.items()}
+        if isinstance(value, dict) and "type" in nested:
+            return self._object(self.types[nested["type"]], value, path, problems)
+        converted = _converted(spec, value)
+        if converted is None:
+            problems.append((path, _reason(spec, value)))
+        return converted
 
 
-def _fits(spec: str, value: Any) -> bool:
-    # The engine sends what a program typed: a number or boolean for a string is converted by the plugins as well.
-    if spec == "string":
-        return isinstance(value, str | int | float | bool)
+def _reason(spec: Spec, value: Any) -> str:
+    if isinstance(spec, str):
+        return f"must be of type {spec}, but is {_shown(value)}"
+    if "enum" not in spec:
+        return f"must be {'a list' if 'array' in spec else 'an object'}, but is {_shown(value)}"
+    near = difflib.get_close_matches(str(value), [str(one) for one in spec["enum"]], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"must be one of {', '.join(str(one) for one in spec['enum'])}, but is {_shown(value)}{hint}"
+
+
+def _converted(spec: Spec, value: Any) -> Any:
+    """The value in a plain type, or among those of an enum; None if it can't be."""
+    if isinstance(spec, dict):
+        return value if value in spec.get("enum", ()) else None
     if isinstance(value, bool):
-        return spec == "boolean"
-    if isinstance(value, str):
-        return (spec == "boolean" and value in ("true", "false")) or (spec in ("integer", "number") and _number(value))
-    return isinstance(value, _PLAIN[spec])
+        # In Python, but not in JSON, true and false are numbers.
+        return {"boolean": value, "string": json.dumps(value)}.get(spec)
+    if isinstance(value, int | float):
+        return {"number": value, "string": str(value), "integer": value if isinstance(value, int) else None}.get(spec)
+    return _parsed(spec, value) if isinstance(value, str) else None
 
 
-def _number(text: str) -> bool:
-    return text.lstrip("-").replace(".", "", 1).isdigit()
+def _parsed(spec: str, text: str) -> Any:
+    if spec == "string":
+        return text
+    if spec == "boolean":
+        return {"true": True, "false": False}.get(text)
+    if re.fullmatch(r"-?[0-9]+", text):
+        return int(text)
+    return float(text) if spec == "number" and re.fullmatch(r"-?[0-9]+[.][0-9]+", text) else None
 
 
 def _shown(value: Any) -> str:

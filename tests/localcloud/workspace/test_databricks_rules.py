@@ -44,7 +44,8 @@ def _token(name: str) -> str:
 
 def _failures(provider: Databricks, session: Session, name: str, inputs: dict[str, Any]) -> list[str]:
     kind = provider.resource_types[_token(name)]
-    assert not provider.schema.problems(kind.token, inputs)
+    inputs, problems = provider.schema.check(kind.token, inputs)
+    assert not problems
     _, failures = kind.check(session, Check(name="thing", inputs=inputs, olds={}, seed=b"\x01\x02\x03\x04"))
     return [f"{failure.property}: {failure.reason}" for failure in failures]
 
@@ -147,6 +148,24 @@ def test_what_a_preview_cannot_know_is_not_refused(
     assert _failures(provider, session, name, inputs) == []
 
 
+def test_a_number_or_flag_given_as_text_means_what_it_says(
+    provider: Databricks, session: Session, workspace: Workspace
+) -> None:
+    texts = {**_CLUSTER, "isSingleNode": "true", "autoterminationMinutes": "30", "sparkConf": {"spark.a": True}}
+    assert _failures(provider, session, "Cluster", {**texts, "autoterminationMinutes": "5"})
+    (refused,) = _failures(provider, session, "Cluster", {**texts, "isSingleNode": "false"})
+    assert "num_workers could be 0 only for single-node clusters" in refused
+    assert not _failures(provider, session, "Cluster", texts)
+    kind = provider.resource_types[_token("Cluster")]
+    id, _ = kind.create(session, provider.schema.check(kind.token, texts)[0])
+    made = workspace.clusters.get(id)
+    assert (made["autotermination_minutes"], made["is_single_node"], made["spark_conf"]) == (
+        30,
+        True,
+        {"spark.a": "true"},
+    )
+
+
 def test_a_name_is_made_up_once_and_kept(provider: Databricks, session: Session) -> None:
     kind = provider.resource_types[_token("SecretScope")]
     inputs, _ = kind.check(session, Check(name="scope", inputs={}, olds={}, seed=b"\xab\xcd\xef\x01"))
@@ -218,7 +237,7 @@ def test_what_a_killed_update_made_can_be_read_by_its_id_alone(
         assert read
         inputs = read[0]
         assert expected.items() <= inputs.items()
-        assert not provider.schema.problems(_token(name), inputs)
+        assert provider.schema.check(_token(name), inputs) == (inputs, [])
 
 
 def test_a_directory_with_something_in_it_is_only_deleted_when_asked(
