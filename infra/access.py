@@ -11,6 +11,7 @@ from pulumi import ResourceOptions
 from pulumi_azure_native import authorization
 from pulumi_azure_native import databricks as azure_databricks
 
+from infra.config import NAMESPACE
 from infra.stack import Lab
 from infra.storage import Storage
 from infra.workspace import Workspace
@@ -47,24 +48,21 @@ class Access(pulumi.ComponentResource):
     def __init__(self, name: str, args: AccessArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("lab:infra:Access", name, {}, opts)
         config, workspace = args["lab"].config, args["workspace"]
+        # Without the dependency, a preview before the workspace exists would get an empty answer for a known one.
+        me = databricks.get_current_user_output(
+            opts=pulumi.InvokeOutputOptions(parent=self, provider=workspace.provider, depends_on=[workspace.resource])
+        )
+        self.person = me.user_name
         if config.student_email:
             student = databricks.User(
                 "student",
-                user_name=config.student_email,
+                user_name=me.user_name.apply(lambda deployer: _another(config.student_email, deployer)),
                 workspace_access=True,
                 # Most students are in the account already, from another course.
                 force=True,
                 opts=workspace.outliving(self),
             )
             self.person = student.user_name
-        else:
-            # Without the dependency, a preview before the workspace exists would get an empty answer for a known one.
-            me = databricks.get_current_user_output(
-                opts=pulumi.InvokeOutputOptions(
-                    parent=self, provider=workspace.provider, depends_on=[workspace.resource]
-                )
-            )
-            self.person = me.user_name
         self.metastore_objects = self._identity(args) if config.storage_access == "identity" else {}
         self.register_outputs({"person": self.person, **self.metastore_objects})
 
@@ -122,6 +120,14 @@ class Access(pulumi.ComponentResource):
             opts=workspace.outliving(self),
         )
         return {"storageCredential": credential.name, "externalLocation": location.name}
+
+
+def _another(student: str, deployer: str) -> str:
+    if student == deployer.lower():
+        # Adding and removing the student's account would add and remove the deployer's.
+        rule = "it must not be the account that deploys; leave it empty when the one who deploys is the student"
+        raise pulumi.RunError(f"config {NAMESPACE}:studentEmail is {student}: {rule}")
+    return student
 
 
 def _assignment_name(parts: list[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.config import set_all_config
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
@@ -128,7 +128,10 @@ def run_program(root: Path, config: Mapping[str, str], *, preview: bool = False)
     def run() -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        # What depends on a failed output fails with it, and nobody asks.
+        loop.set_exception_handler(lambda _loop, _context: None)
         try:
+            SETTINGS.outputs = set()  # Else it would wait for those of a program that failed before.
             set_all_config(dict(config))
             monitor = _Monitor(_Azure(recording, preview), recording)
             mocks.set_mocks(monitor.mocks, "streaming-lab", "dev", preview, monitor=monitor)
