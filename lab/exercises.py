@@ -88,7 +88,7 @@ def verify(workspace: Workspace, exercises: Sequence[str], report: Report) -> di
 def show(workspace: Workspace, table: str, limit: int, report: Report) -> dict[str, Any]:
     """The first `limit` rows of a table: `table`, `columns`, `rows`, `total`."""
     from databricks.sdk.service.compute import Library
-    from databricks.sdk.service.jobs import PythonWheelTask, SubmitTask
+    from databricks.sdk.service.jobs import JobRunAs, PythonWheelTask, SubmitTask
 
     outputs = workspace.outputs
     parameters = {"root": str(outputs["root"]), "table": table, "limit": str(limit)}
@@ -99,7 +99,10 @@ def show(workspace: Workspace, table: str, limit: int, report: Report) -> dict[s
         python_wheel_task=PythonWheelTask("streaming_lab", "show", named_parameters=parameters),
     )
     report.now("asking the cluster")
-    waiter = workspace.client.jobs.submit(run_name=f"show {table}", tasks=[task])
+    # A dedicated cluster runs one person's code alone; a service principal's name is no address.
+    person = str(outputs["runAs"])
+    run_as = JobRunAs(user_name=person) if "@" in person else JobRunAs(service_principal_name=person)
+    waiter = workspace.client.jobs.submit(run_name=f"show {table}", tasks=[task], run_as=run_as)
     ended = workspace.follow(int(waiter.run_id or 0), lambda views: None)
     failure = workspace.failure(ended)
     if failure:

@@ -231,14 +231,16 @@ def test_the_outputs_name_what_is_registered(by_identity: Any) -> None:
 
 def test_the_outputs_are_those_that_the_command_reads(by_identity: Any, by_key: Any) -> None:
     everywhere = {
-        *("student", "seed", "location", "subscriptionId", "resourceGroup", "managedResourceGroup", "namespace", "hub"),
+        *("student", "seed", "location", "noPublicIp", "subscriptionId", "resourceGroup", "managedResourceGroup"),
+        *("namespace", "hub", "runAs"),
         *("consumerGroup", "storageAccess", "storageAccount", "container", "root", "workspaceName", "workspaceUrl"),
         *("workspaceResourceId", "home", "control", "notebooks", "secretScope", "clusterId", "exercisesJobId"),
         *("liveJobId", "wheel"),
     }
     assert set(by_key.outputs) == everywhere
     assert set(by_identity.outputs) == everywhere | {"storageCredential", "externalLocation"}
-    assert all(isinstance(value, str) for value in by_identity.outputs.values())
+    assert by_identity.outputs["noPublicIp"] is False
+    assert all(isinstance(value, str) for key, value in by_identity.outputs.items() if key != "noPublicIp")
 
 
 def test_a_first_preview_needs_nothing_that_only_the_cloud_knows(

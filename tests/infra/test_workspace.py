@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pulumi
 import pytest
 
 OUTLIVING = ("StorageCredential", "ExternalLocation", "Grants", "User")
@@ -109,6 +110,7 @@ def test_the_single_user_and_the_jobs_identity_are_one_person(
     recording = request.getfixturevalue(lab)
     assert recording.one("Cluster").inputs["singleUserName"] == person
     assert [job.inputs["runAs"] for job in recording.all("Job")] == [{"userName": person}] * 2
+    assert recording.outputs["runAs"] == person
 
 
 def test_a_service_principal_that_deploys_runs_the_jobs_as_one(
@@ -136,6 +138,16 @@ def test_the_student_manages_the_cluster_runs_the_jobs_and_reads_the_secrets(by_
     user = by_key.one("User").inputs
     assert user["userName"] == "ada@example.com"
     assert "allowClusterCreate" not in user
+
+
+def test_the_deployer_s_own_account_is_no_student_s_to_add_and_remove(
+    azure_mocks: ModuleType, small_checkout: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = azure_mocks.Recording()
+    monkeypatch.setattr(azure_mocks, "Recording", lambda: asked)
+    with pytest.raises(pulumi.RunError, match=r"studentEmail is deployer@example\.com: it must not be"):
+        azure_mocks.run_program(small_checkout, {**settings, "streaming-lab:studentEmail": "Deployer@example.com"})
+    assert asked.all("User") == []
 
 
 def test_a_deployer_s_own_lab_gives_nobody_else_anything(by_identity: Any) -> None:

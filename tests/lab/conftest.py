@@ -91,8 +91,8 @@ class FakeJobs:
         self.add(run_id, looks, job_id, job_parameters or {})
         return SimpleNamespace(run_id=run_id)
 
-    def submit(self, run_name, tasks):
-        self.submitted.append((run_name, tasks))
+    def submit(self, run_name, tasks, run_as):
+        self.submitted.append((run_name, tasks, run_as))
         run_id, looks = self.next_run
         self.add(run_id, looks, None)
         return SimpleNamespace(run_id=run_id)
@@ -177,6 +177,7 @@ def workspace(client):
         "exercisesJobId": "1",
         "liveJobId": "2",
         "clusterId": "0101-000000-abc",
+        "runAs": "ada@example.com",
         "wheel": "/Workspace/Shared/streaming-lab/dev/wheel/streaming_lab-1-py3-none-any.whl",
         "root": "abfss://lab@account.dfs.core.windows.net",
     }

@@ -153,11 +153,21 @@ def test_show_submits_one_task_with_the_wheel_on_the_cluster(workspace, client, 
     client.jobs.next_run = (7, [("TERMINATED", "SUCCESS", {"show": DONE})])
     client.jobs.outputs[700] = printed(shown)
     assert exercises.show(workspace, exercises.table_of("concepts"), 1, report) == shown
-    [(_, [task])] = client.jobs.submitted
+    [(_, [task], run_as)] = client.jobs.submitted
+    assert (run_as.user_name, run_as.service_principal_name) == (workspace.outputs["runAs"], None)
     assert task.existing_cluster_id == workspace.outputs["clusterId"]
     assert task.libraries[0].whl == workspace.outputs["wheel"]
     parameters = task.python_wheel_task.named_parameters
     assert parameters == {"root": workspace.outputs["root"], "table": "activity", "limit": "1"}
+
+
+def test_a_service_principal_s_lab_is_shown_as_that_principal(workspace, client, report):
+    application = workspace.outputs["runAs"] = "11111111-2222-3333-4444-555555555555"
+    client.jobs.next_run = (7, [("TERMINATED", "SUCCESS", {"show": DONE})])
+    client.jobs.outputs[700] = printed({"table": "activity", "columns": [], "rows": [], "total": 0})
+    exercises.show(workspace, "activity", 1, report)
+    [(_, _, run_as)] = client.jobs.submitted
+    assert (run_as.user_name, run_as.service_principal_name) == (None, application)
 
 
 def test_streams_are_those_of_running_tasks_alone(workspace, client):
