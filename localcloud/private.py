@@ -12,7 +12,9 @@ def opener(path: str, flags: int) -> int:
 def write(path: Path, text: str) -> None:
     """Write a whole file of mode 0600; readers see the old text or the new one, never a part."""
     part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    with open(part, "x", encoding="utf-8", opener=opener) as file:
-        file.write(text)
-    part.replace(path)
+    try:
+        with open(part, "w", encoding="utf-8", opener=opener) as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -2,13 +2,12 @@
 
 import base64
 import os
-import socket
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from localcloud import private
+from localcloud import ports, private
 from localcloud.cluster.conf import spark_home
 from localcloud.eventhubs import guard
 from localcloud.settings import Settings
@@ -45,12 +44,12 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
     if not meta.exists():
         # All that formatting does for a broker without bootstrap records, without another JVM's 1.6 s.
         private.write(meta, f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\n")
-    admin_port = _free_port()
+    admin_port = ports.free()
     password = token_hex(32)
     # A name of its own for each start: opening a listener leaves a setting behind that must not open the next one.
     listener = f"CLIENT{token_hex(4)}".upper()
-    ports = {listener: port, "ADMIN": admin_port, "CONTROLLER": _free_port()}
-    private.write(folder / PROPERTIES, _properties(data, ports, listener, password))
+    listeners = {listener: port, "ADMIN": admin_port, "CONTROLLER": ports.free()}
+    private.write(folder / PROPERTIES, _properties(data, listeners, listener, password))
     private.write(folder / "log4j2.properties", _LOG4J)
     command = [
         str(settings.python),
@@ -129,9 +128,3 @@ def _kafka_id() -> str:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not text.startswith("-"):
             return text
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
