@@ -33,7 +33,8 @@ def is_valid_id(text: str, length: tuple[int, int]) -> bool:
         length[0] <= len(text) <= length[1]
         and _ID.fullmatch(text)
         and not text.endswith(_MANAGED)
-        and not any(word in text for word in _RESERVED)
+        # The storage account's name has no dashes.
+        and not any(word in text.replace("-", "") for word in _RESERVED)
     )
 
 

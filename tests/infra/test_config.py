@@ -74,6 +74,8 @@ def test_config_and_naming_load_without_pulumi() -> None:
         ("student", "1ada", "start with a letter"),
         ("student", "ada_b", "lower-case letters"),
         ("student", "my-windows", "Azure reserves"),
+        ("student", "win-dows", "Azure reserves"),
+        ("student", "a-micro-soft", "Azure reserves"),
         ("course", "streaming-2027", "2 to 12"),
         ("ownerEmail", "teacher", "an e-mail address"),
         ("ownerEmail", "a@b@c.nl", "an e-mail address"),
