@@ -14,6 +14,7 @@ from typing import Any
 from localcloud import faults, private, storage
 from localcloud.arm import Arm
 from localcloud.arm import http as arm_http
+from localcloud.arm.rehearsal import Rehearsal
 from localcloud.arm.throttle import Throttle
 from localcloud.eventhubs import EventHubs
 from localcloud.providers.azure_native import AzureNative
@@ -89,11 +90,11 @@ class LocalCloud:
             closing(Workspaces(self.store, self._settings, self.arm, self.token, notices=self.problems))
         )
         stack.callback(self._close_sites)
-        throttle = Throttle()
-        self._arm_server = WebServer(arm_http.app(self.arm, self.token, throttle), self._port("arm"))
+        throttle, rehearsal = Throttle(), Rehearsal(self.store)
+        self._arm_server = WebServer(arm_http.app(self.arm, self.token, throttle, rehearsal), self._port("arm"))
         stack.callback(self._arm_server.stop)
         self._keep_port("arm", self._arm_server.port)
-        for provider in (AzureNative(self.arm, throttle), Databricks(self.workspaces)):
+        for provider in (AzureNative(self.arm, throttle, rehearsal), Databricks(self.workspaces)):
             server = ProviderServer(provider, self._port(provider.name))
             stack.callback(server.stop)
             self._providers[provider.name] = server

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,32 +14,56 @@ from starlette.routing import Route
 from localcloud import faults
 from localcloud.arm import ids
 from localcloud.arm.manager import Arm
+from localcloud.arm.rehearsal import Rehearsal
 from localcloud.arm.throttle import Operation, Throttle
 from localcloud.errors import AzureError
 
 _OPERATIONS: dict[str, Operation] = {"PUT": "write", "POST": "write", "DELETE": "delete"}
 _FORCE_TYPE = "microsoft.databricks/workspaces"
 
+# Status and content.
+_Answer = tuple[int, Any]
 
-def app(arm: Arm, token: str, throttle: Throttle) -> Starlette:
-    """The ASGI application. Every request needs `Authorization: Bearer <token>`; api-version is not looked at."""
 
+def app(arm: Arm, token: str, throttle: Throttle, rehearsal: Rehearsal) -> Starlette:
+    """The ASGI application. Every request needs `Authorization: Bearer <token>`; api-version is not looked at.
+
+    `/local/rehearsal` is no part of ARM: GET and PUT `{"latencies": 1.0}`, see `Rehearsal`.
+    """
+
+    def resources(request: Request, body: bytes) -> _Answer:
+        throttle.take(_OPERATIONS.get(request.method, "read"))
+        return _answer(arm, request, body)
+
+    def rehearse(request: Request, body: bytes) -> _Answer:
+        if request.method == "PUT":
+            rehearsal.set_latencies(_parsed(body).get("latencies"))
+        return 200, {"latencies": rehearsal.latencies}
+
+    return Starlette(
+        routes=[
+            Route("/local/rehearsal", _endpoint(rehearse, token), methods=["GET", "PUT"]),
+            Route("/{path:path}", _endpoint(resources, token), methods=["GET", "PUT", "POST", "DELETE"]),
+        ]
+    )
+
+
+def _endpoint(answer: Callable[[Request, bytes], _Answer], token: str) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
             _authenticate(request, token)
-            throttle.take(_OPERATIONS.get(request.method, "read"))
             body = await request.body()
             # The rules read and write SQLite: not in the event loop.
-            status, answer = await run_in_threadpool(_answer, arm, request, body)
+            status, content = await run_in_threadpool(answer, request, body)
         except AzureError as error:
             headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
             return JSONResponse(error.body(), status_code=error.status, headers=headers)
         except Exception as error:
             fault = AzureError(500, "InternalServerError", faults.explain(f"{request.method} of ARM", error))
             return JSONResponse(fault.body(), status_code=fault.status)
-        return Response(status_code=status) if answer is None else JSONResponse(answer, status_code=status)
+        return Response(status_code=status) if content is None else JSONResponse(content, status_code=status)
 
-    return Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "PUT", "POST", "DELETE"])])
+    return serve
 
 
 def _authenticate(request: Request, token: str) -> None:
@@ -49,7 +74,7 @@ def _authenticate(request: Request, token: str) -> None:
         raise AzureError(401, "InvalidAuthenticationToken", "The access token is invalid.")
 
 
-def _answer(arm: Arm, request: Request, body: bytes) -> tuple[int, Any]:
+def _answer(arm: Arm, request: Request, body: bytes) -> _Answer:
     path = request.url.path.rstrip("/")
     parts = path.strip("/").split("/")
     if request.method == "POST":

@@ -126,6 +126,11 @@ class Arm:
         self._changed()
         return True
 
+    def types_in(self, id: str) -> list[str]:
+        """The type of a resource and of everything in it; empty if it doesn't exist."""
+        found = self.get(id)
+        return [one["type"] for one in (found, *self._world.below(found["id"]))] if found else []
+
     def list_keys(self, id: str) -> dict[str, Any]:
         """The keys of an event hub's authorization rule or of a storage account, in ARM's form."""
         rid = ids.parse(id)

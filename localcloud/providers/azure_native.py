@@ -1,11 +1,13 @@
 """The azure-native provider, on the local Azure Resource Manager."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from localcloud.arm import Arm, names
+from localcloud.arm import Arm, durations, names
+from localcloud.arm.rehearsal import Rehearsal
 from localcloud.arm.throttle import Operation, Throttle
 from localcloud.errors import AzureError
 from localcloud.providers.azure_shape import SHAPES, Shape, group_of, is_group_scoped
@@ -26,6 +28,8 @@ from localcloud.providers.wire import UNKNOWN, Props
 _RETRIES = 3
 
 _Answer = TypeVar("_Answer")
+# Waits for an event, at most so many seconds.
+Wait = Callable[[threading.Event, float], object]
 
 
 class AzureNative(Provider):
@@ -33,12 +37,20 @@ class AzureNative(Provider):
 
     name = "azure-native"
 
-    def __init__(self, arm: Arm, throttle: Throttle, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        throttle: Throttle,
+        rehearsal: Rehearsal,
+        sleep: Callable[[float], None] = time.sleep,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
         self._arm = arm
         self._patience = Patience(throttle, sleep)
+        pace = Pace(rehearsal, wait)
         self.schema = load("azure_native")
         self.version = self.schema.version
-        self._types = {token: AzureResource(token, shape, arm, self._patience) for token, shape in SHAPES.items()}
+        self._types = {token: AzureResource(token, shape, arm, self._patience, pace) for token, shape in SHAPES.items()}
 
     @property
     def resource_types(self) -> Mapping[str, ResourceType]:
@@ -88,18 +100,32 @@ class Patience:
         return send()
 
 
+class Pace:
+    """Waits as long as Azure takes, where a class is rehearsed."""
+
+    def __init__(self, rehearsal: Rehearsal, wait: Wait) -> None:
+        self._rehearsal = rehearsal
+        self._wait = wait
+
+    def take(self, session: Session, seconds: float) -> None:
+        """Wait so many of Azure's seconds; less if the session ends."""
+        if seconds := seconds * self._rehearsal.latencies:
+            self._wait(session.ended, seconds)
+
+
 class AzureResource(ResourceType):
     """One resource type of azure-native."""
 
     # Names are the program's own, so the old resource must make room (pulumi-azure-native provider.go, Diff).
     delete_before_replace = True
 
-    def __init__(self, token: str, shape: Shape, arm: Arm, patience: Patience) -> None:
+    def __init__(self, token: str, shape: Shape, arm: Arm, patience: Patience, pace: Pace) -> None:
         self.token = token
         self.replace_on = shape.replace_on
         self._shape = shape
         self._arm = arm
         self._request = patience.request
+        self._pace = pace
         self._writable = load("azure_native").resources[token]["properties"]
 
     def check(self, session: Session, request: Check) -> tuple[Props, list[Failure]]:
@@ -149,6 +175,8 @@ class AzureResource(ResourceType):
             # pulumi-azure-native provider.go, Create.
             raise ProviderError(f"cannot create already existing resource '{id}'")
         document = self._request("write", lambda: self._arm.put(id, self._shape.body(inputs)))
+        # After the work: who is killed meanwhile finds the resource, as on Azure.
+        self._pace.take(session, durations.creation(document["type"]))
         return document["id"], self._shape.outputs(document)
 
     def read(self, session: Session, id: str, inputs: Props) -> tuple[Props, Props] | None:
@@ -165,8 +193,10 @@ class AzureResource(ResourceType):
 
     def delete(self, session: Session, id: str, outputs: Props) -> None:
         """DELETE; a resource or group that is gone already counts as deleted."""
+        types = self._arm.types_in(id)
         try:
             self._request("delete", lambda: self._arm.delete(id))
+            self._pace.take(session, durations.deletion(types))
         except AzureError as error:
             if error.status != 404:
                 raise

@@ -4,6 +4,7 @@
 camelCase properties as the Pulumi program gives them, `UNKNOWN` where a preview can't know the value yet.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ class ProviderError(Exception):
 class Session:
     """One configured instance of a provider: an explicit or default provider of one stack.
 
-    config: its plain properties, for example host, subscriptionId.
+    config: its plain properties, for example host, subscriptionId; ended: set when its calls must wait no longer.
     """
 
     config: Props = field(default_factory=dict)
+    ended: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True)

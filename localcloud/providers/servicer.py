@@ -26,6 +26,8 @@ _KINDS = {
 }
 # A notebook or wheel travels inside one message; the engine itself allows 400 MB.
 _OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
+# At the same time: a class whose calls all wait as on Azure. A thread is made only when a call needs it.
+_CALLS = 512
 # Without this two clouds could share a port unnoticed.
 _EXCLUSIVE = ("grpc.so_reuseport", 0)
 
@@ -39,11 +41,11 @@ class ProviderServer:
     """
 
     def __init__(self, provider: Provider, port: int = 0) -> None:
-        self._server = grpc.server(
-            futures.ThreadPoolExecutor(32, thread_name_prefix=f"{provider.name}-rpc"), options=[*_OPTIONS, _EXCLUSIVE]
-        )
+        threads = futures.ThreadPoolExecutor(_CALLS, thread_name_prefix=f"{provider.name}-rpc")
+        self._server = grpc.server(threads, options=[*_OPTIONS, _EXCLUSIVE])
         self.port = self._bind(port) or self._bind(0)
-        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider, self.port), self._server)
+        self._servicer = Servicer(provider, self.port)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(self._servicer, self._server)
         self._server.start()
 
     def _bind(self, port: int) -> int:
@@ -56,6 +58,7 @@ class ProviderServer:
 
     def stop(self) -> None:
         """End the running calls and close the port."""
+        self._servicer.end_waits()
         self._server.stop(grace=2).wait()
 
 
@@ -75,8 +78,22 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """Calls are short: they end by themselves, and leave nothing half done."""
-        return empty_pb2.Empty()
+        """Calls of this connection that only wait, as on Azure, end now. Work ends by itself and is never half done."""
+
+        def answer() -> empty_pb2.Empty:
+            peer = self._peer(context)
+            with self._lock:
+                if session := self._sessions.get(peer):
+                    session.ended.set()
+            return empty_pb2.Empty()
+
+        return self._answer(context, "Cancel", answer)
+
+    def end_waits(self) -> None:
+        """Let every call that only waits end now."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.ended.set()
 
     def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext

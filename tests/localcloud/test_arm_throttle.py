@@ -2,10 +2,12 @@ import httpx
 import pytest
 
 from localcloud.arm import Arm, http
+from localcloud.arm.rehearsal import Rehearsal
 from localcloud.arm.throttle import Throttle
 from localcloud.errors import AzureError
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.base import Session
+from localcloud.store import Store
 from localcloud.web import WebServer
 
 
@@ -52,9 +54,9 @@ def test_two_hundred_writes_pass_and_then_ten_a_second(throttle: Throttle, clock
         throttle.take("write")
 
 
-def test_the_rest_api_says_when_to_come_back(arm: Arm, group: str, throttle: Throttle) -> None:
+def test_the_rest_api_says_when_to_come_back(arm: Arm, store: Store, group: str, throttle: Throttle) -> None:
     use_up(throttle)
-    server = WebServer(http.app(arm, "token", throttle))
+    server = WebServer(http.app(arm, "token", throttle, Rehearsal(store)))
     with httpx.Client(base_url=server.url, headers={"Authorization": "Bearer token"}) as client:
         refused = client.put(group, json={"location": "westeurope"})
         assert refused.status_code == 429
@@ -64,16 +66,16 @@ def test_the_rest_api_says_when_to_come_back(arm: Arm, group: str, throttle: Thr
 
 
 def test_the_provider_waits_as_told_and_gives_up_after_three_times(
-    arm: Arm, group: str, throttle: Throttle, clock: Clock
+    arm: Arm, store: Store, group: str, throttle: Throttle, clock: Clock
 ) -> None:
-    provider = AzureNative(arm, throttle, clock.sleep)
+    provider = AzureNative(arm, throttle, Rehearsal(store), clock.sleep)
     groups = provider.resource_types["azure-native:resources:ResourceGroup"]
     use_up(throttle)
     groups.create(Session(), {"resourceGroupName": "rg2", "location": "westeurope"})
     assert clock.slept == (1,)
 
     use_up(throttle, 9)
-    stuck = AzureNative(arm, throttle, lambda _: None)
+    stuck = AzureNative(arm, throttle, Rehearsal(store), lambda _: None)
     with pytest.raises(AzureError, match="Please try again"):
         stuck.resource_types["azure-native:resources:ResourceGroup"].create(
             Session(), {"resourceGroupName": "rg3", "location": "westeurope"}

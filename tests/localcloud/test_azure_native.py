@@ -10,9 +10,11 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from localcloud import peers
 from localcloud.arm import Arm
+from localcloud.arm.rehearsal import Rehearsal
 from localcloud.arm.throttle import Throttle
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.servicer import ProviderServer
+from localcloud.store import Store
 
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -30,9 +32,9 @@ def plain(values: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def connect(arm: Arm) -> Iterator[Callable[..., provider_pb2_grpc.ResourceProviderStub]]:
+def connect(arm: Arm, store: Store) -> Iterator[Callable[..., provider_pb2_grpc.ResourceProviderStub]]:
     """Opens a connection of its own, as the engine does for each provider instance, and configures it."""
-    server = ProviderServer(AzureNative(arm, Throttle()))
+    server = ProviderServer(AzureNative(arm, Throttle(), Rehearsal(store)))
     channels = []
 
     def open_(config: dict[str, Any] | None) -> provider_pb2_grpc.ResourceProviderStub:
