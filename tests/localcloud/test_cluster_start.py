@@ -1,9 +1,10 @@
-"""Drivers that start, that do not, and that end with whoever wanted them."""
+"""Drivers that start, that do not, and what ends them: who wanted them, memory, a full disk."""
 
 import contextlib
 import dataclasses
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -12,13 +13,21 @@ import pytest
 
 import toolchain
 from localcloud import processes
-from localcloud.cluster import ClusterSpec, Driver, DriverError
+from localcloud.cluster import ClusterSpec, Driver, DriverError, TaskSpec, archive
+from localcloud.cluster.host import Host, _Task
 from localcloud.settings import Settings
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Settings:
-    return Settings(tmp_path, toolchain.java(), toolchain.jars("spark"), toolchain.jars("kafka"), Path(sys.executable))
+    return Settings(
+        tmp_path,
+        toolchain.java(),
+        toolchain.jars("spark"),
+        toolchain.jars("kafka"),
+        Path(sys.executable),
+        driver_options=archive.using(toolchain.class_archive()),
+    )
 
 
 def spec(machine: Settings, cluster_id: str) -> ClusterSpec:
@@ -96,3 +105,29 @@ def test_a_start_is_given_up_when_the_driver_is_stopped_meanwhile(machine):
 
 def test_a_record_of_processes_that_finds_no_room_ends_nothing(tmp_path):
     processes.record(tmp_path / "no such folder" / "host.pids", [1])
+
+
+def test_half_a_result_is_none(tmp_path):
+    with subprocess.Popen(["true"], start_new_session=True) as ended:
+        pass
+    file = tempfile.TemporaryFile(dir=tmp_path)
+    file.write(b'{"outcome": "FAI')
+    task = _Task({}, pid=ended.pid, file=file)
+    Host({}, -1, -1)._task_ended(task, 1)
+    assert task.result == {
+        "outcome": "FAILED",
+        "error": "The task's Python process ended with exit code 1.",
+        "trace": "",
+    }
+
+
+def test_a_jvm_without_memory_ends_and_its_tasks_with_it(machine, tmp_path):
+    driver = Driver(machine, spec(machine, "greedy"))
+    driver.start()
+    source = "sc._gateway.new_array(sc._jvm.long, 2**31 - 8)"
+    result = driver.run(TaskSpec("greedy", "", "", [], [], tmp_path / "greedy.log", notebook=source)).wait(30)
+    assert result is not None, "it hangs"
+    assert result.error.startswith(
+        "The driver was lost: the Spark JVM ended with code 3. It may have run out of memory"
+    )
+    driver.stop()
