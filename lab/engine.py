@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,16 @@ import toolchain
 from lab.clouds import Cloud
 from lab.diagnostics import Events
 from lab.engine_cli import Cli, QuickStack
-from lab.errors import Interrupted, LabError
+from lab.errors import Interrupted, LabError, set_up
 from lab.program import preload, run_program
 from lab.project import Project, StackConfig, write_private
 from lab.report import Report
 from lab.state import State, read
+
+# The CLI's own sentence in the Automation API's text for a failure.
+_SENTENCE = re.compile(r"^ *(?:stderr: )?error: (.+)$", re.MULTILINE)
+# What the CLI says where nobody is logged in to a backend, or the login has expired.
+_NOT_LOGGED_IN = re.compile(r"PULUMI_ACCESS_TOKEN|pulumi login|\b401\b|invalid access token", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,8 @@ class Engine:
         self.project = project
         self.cloud = cloud
         self.student = student
-        try:
+        with set_up():
             self._pulumi = toolchain.pulumi()
-        except toolchain.ToolMissing as missing:
-            raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None
 
     @property
     def config_file(self) -> Path:
@@ -113,10 +118,18 @@ class Engine:
         self.config_file.unlink(missing_ok=True)
 
     def command(self, *arguments: str, named: bool = True) -> str:
-        """Run one CLI command on the stack (`named`: with --stack) and return what it printed."""
+        """Run one CLI command on the stack (`named`: with --stack) and return what it printed.
+
+        Raises StackNotFoundError where there is no such stack, LabError with the CLI's sentence for its other failures.
+        """
         workspace = self._workspace(None)
         stack = ["--stack", self.student] if named else []
-        done = workspace.pulumi_command.run([*arguments, *stack], workspace.work_dir, workspace.env_vars)
+        try:
+            done = workspace.pulumi_command.run([*arguments, *stack], workspace.work_dir, workspace.env_vars)
+        except auto.StackNotFoundError:
+            raise
+        except auto.CommandError as error:
+            raise self._refused(error, "pulumi", "Correct it, then run the same command again.") from None
         return str(done.stdout)
 
     def cancel_stale_lock(self, report: Report) -> None:
@@ -124,15 +137,10 @@ class Engine:
         backend = self.cloud.backend()
         folder = backend / ".pulumi" / "locks" / "organization" / self.project.name / self.student if backend else None
         for file in folder.glob("*.json") if folder and folder.is_dir() else ():
-            try:
-                holder = psutil.Process(int(json.loads(file.read_text(encoding="utf-8"))["pid"]))
-                if "pulumi" in holder.name():
-                    report.line(
-                        "waiting", f"pulumi (process {holder.pid}) works on {self.student}; this goes on after it"
-                    )
-                    holder.wait()
-            except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
-                pass
+            holder = _holder(file)
+            if holder is not None:
+                report.line("waiting", f"pulumi (process {holder.pid}) works on {self.student}; this goes on after it")
+                holder.wait()
             if file.exists():
                 self.command("cancel", "--yes")
                 return
@@ -167,41 +175,63 @@ class Engine:
             while True:
                 try:
                     running.result()
+                    # After a request to stop too: then it was complete before that had an effect.
+                    return
                 except KeyboardInterrupt:
                     events.report.line("stopping", "after the step under way (Ctrl-C again: at once)")
                     interrupted = True
                     cli.interrupt()
-                    continue
                 except auto.CommandError as error:
-                    if interrupted:
-                        break
-                    raise self._failed(error, events, command) from None
-                break
-        if interrupted:
-            state = self.state()
-            there = len(state.own) if state else 0
-            raise Interrupted(
-                command, f"interrupted; {there} resources exist", "lab up goes on from here, lab down removes them."
-            )
+                    if not interrupted:
+                        raise self._failed(error, events, command) from None
+                    break
+        raise Interrupted(
+            command,
+            f"interrupted; {self._recorded()} resources exist",
+            "lab up goes on from here, lab down removes them.",
+        )
+
+    def _recorded(self) -> int:
+        state = self.state()
+        return len(state.own) if state else 0
 
     def _failed(self, error: auto.CommandError, events: Events, command: str) -> LabError:
+        failure = events.failure
+        if command == "down":
+            advice = f"Run lab down again. {self._recorded()} resources are still there."
+        elif failure and "already exist" in failure.message:
+            advice = (
+                "If it is a remainder of this lab, lab down deletes it; if it is another's, choose another student or "
+                "course. Then run lab up again."
+            )
+        elif there := self._recorded():
+            advice = f"Correct it, then run lab up again: it goes on from the {there} resources that exist."
+        else:
+            advice = "Correct it, then run lab up again. Nothing was created."
+        if failure is None or isinstance(error, auto.ConcurrentUpdateError):
+            return self._refused(error, command, advice, events.log)
+        return LabError(failure.what or command, failure.message, advice, detail=_detail(error, events.log))
+
+    def _refused(self, error: auto.CommandError, what: str, advice: str, log: Sequence[str] = ()) -> LabError:
+        """The sentence for a failure that is the CLI's own."""
         if isinstance(error, auto.ConcurrentUpdateError):
             advice = f"Wait for it, or, if it is dead, run pulumi cancel {self.student}."
-            return LabError(command, f"another engine works on {self.student}", advice)
-        failure = events.failure
-        detail = "\n".join([*events.log, str(error)])
-        state = self.state()
-        there = len(state.own) if state else 0
-        if command == "down":
-            advice = f"Run lab down again. {there} resources are still there."
-        elif failure and "already exist" in failure.message:
-            advice = "If it is a remainder of this lab, lab down deletes it; then run lab up again."
-        elif there == 0:
-            advice = "Correct it, then run lab up again. Nothing was created."
-        else:
-            advice = f"Correct it, then run lab up again: it goes on from the {there} resources that exist."
-        if failure is None:
-            lines = [line for line in str(error).splitlines() if line.strip().startswith("error:")]
-            message = lines[-1].strip().removeprefix("error: ") if lines else "the engine failed without a reason"
-            return LabError(command, message, advice, detail=detail)
-        return LabError(failure.what or command, failure.message, advice, detail=detail)
+            return LabError(what, f"another engine works on {self.student}", advice)
+        sentences = _SENTENCE.findall(str(error))
+        message = sentences[-1].strip() if sentences else "the engine failed without a reason"
+        if _NOT_LOGGED_IN.search(message):
+            advice = "Run pulumi login, then run the same command again."
+        return LabError(what, message, advice, detail=_detail(error, log))
+
+
+def _detail(error: auto.CommandError, log: Sequence[str]) -> str:
+    return "\n".join([*log, str(error)])
+
+
+def _holder(lock: Path) -> psutil.Process | None:
+    """The engine that holds one of the engine's own lock files, when it lives."""
+    with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
+        holder = psutil.Process(int(json.loads(lock.read_text(encoding="utf-8"))["pid"]))
+        if "pulumi" in holder.name():
+            return holder
+    return None

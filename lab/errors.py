@@ -1,5 +1,8 @@
 """What the command says when it can't do what was asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LabError(Exception):
     """One clear sentence about what failed, and what to do next.
@@ -25,3 +28,15 @@ class Interrupted(LabError):
 
     def __init__(self, what: str, message: str, advice: str = ""):
         super().__init__(what, message, advice, code=130)
+
+
+@contextmanager
+def set_up() -> Iterator[None]:
+    """Say what is missing where the block looks for a tool that set-up has not provided."""
+    import toolchain
+
+    try:
+        yield
+    except toolchain.ToolMissing as missing:
+        message, _, advice = str(missing).partition(". ")
+        raise LabError("set-up", message, advice) from None

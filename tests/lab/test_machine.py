@@ -32,7 +32,9 @@ def test_a_missing_pulumi_is_named(machine):
     lab, tools, cache = machine
     (tools / "java").symlink_to(jvm.find())
     (cache / "pulumi").unlink()
-    assert "The Pulumi CLI 3.259.0 or newer is needed. Run make lab" in lab("up", exits=1)
+    errors = lab("up", exits=1)
+    assert errors.startswith("error      set-up: The Pulumi CLI 3.259.0 or newer is needed\n           Run make lab")
+    assert errors.count("make lab") == 1
 
 
 def test_a_full_disk_is_named(tmp_path):
