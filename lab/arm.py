@@ -39,18 +39,22 @@ class Arm:
         self._poll_seconds = poll_seconds
         self._http = httpx.Client(base_url=base_url, timeout=60, trust_env=not base_url.startswith("http://127."))
 
+    def get(self, resource_id: str) -> dict[str, Any] | None:
+        """The resource with this ARM id, or None when the cloud has none."""
+        response = self._request("GET", resource_id, _api_version(resource_id))
+        return dict(response.json()) if response.status_code == 200 else None
+
     def exists(self, resource_id: str) -> bool:
         """Whether the cloud has the resource with this ARM id."""
-        return self._request("GET", resource_id, _api_version(resource_id)).status_code == 200
+        return self.get(resource_id) is not None
 
     def groups(self) -> list[dict[str, Any]]:
         """Every resource group of the subscription: `name`, `tags`, `managedBy`, …"""
         return list(self._pages(f"/subscriptions/{self.subscription}/resourcegroups"))
 
-    def resources(self, group: str | None = None) -> list[dict[str, Any]]:
-        """Every top-level resource of the subscription, or of one group: `id`, `name`, `type`, `tags`, …"""
-        within = f"/resourceGroups/{group}" if group else ""
-        return list(self._pages(f"/subscriptions/{self.subscription}{within}/resources"))
+    def resources(self) -> list[dict[str, Any]]:
+        """Every top-level resource of the subscription: `id`, `name`, `type`, `tags`, …"""
+        return list(self._pages(f"/subscriptions/{self.subscription}/resources"))
 
     def delete(self, resource_id: str) -> None:
         """Delete the resource with this ARM id, which may be gone already; for types that Azure deletes at once."""
@@ -73,7 +77,10 @@ class Arm:
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         response = self._request("GET", path, GROUPS_API)
-        while response.status_code == 200:
+        while True:
+            # A list has no 404: a subscription that the cloud does not find must not pass for an empty one.
+            if response.status_code != 200:
+                raise LabError("azure", _refusal(response))
             page = response.json()
             yield from page.get("value", [])
             if not page.get("nextLink"):

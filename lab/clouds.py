@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.arm import Arm
-from lab.errors import LabError
-from lab.locks import held
+from lab.errors import LabError, set_up
+from lab.locks import held, is_held
 from lab.loopback import past_proxies
 from lab.project import Project, write_private
 from lab.report import Report
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 SHELL_VARIABLE = "STREAMING_LAB_SHELL"
 MANAGEMENT = "https://management.azure.com"
 
-# What the background process, and what the engine and this command, leave in the state folder.
-_CLOUD_FILES = (
-    *("cloud.db", "cloud.db-wal", "cloud.db-shm", "cloud.log", "endpoint.json", "lock", "token"),
-    *("clusters", "eventhubs", "storage", "workspaces"),
-)
+# What the background process, and what the engine and this command, leave in the state folder. The database goes last:
+# while any of it is there, the next `lab down` knows that there is something to remove.
 _ENGINE_FILES = ("local", "passphrase")
+_CLOUD_FILES = (
+    *("clusters", "eventhubs", "storage", "workspaces"),
+    *("cloud.log", "endpoint.json", "lock", "token", "cloud.db", "cloud.db-wal", "cloud.db-shm"),
+)
 
 
 class Cloud(Protocol):
@@ -68,11 +69,14 @@ class Cloud(Protocol):
     def in_use(self) -> bool:
         """Whether the cloud may hold anything at all: false only when that is known without asking it."""
 
-    def keep_data(self, student: str, outputs: Mapping[str, Any]) -> Path:
-        """Move the student's data out of the cloud; returns where it is now."""
+    def storage(self) -> Path | None:
+        """The folder with a folder for each storage account, when it is on this machine."""
 
     def release(self, report: Report) -> bool:
-        """Stop what runs for the command when nothing is left in the cloud; true when it was stopped."""
+        """Stop what runs for the command when nothing is left in the cloud and nobody makes anything in it.
+
+        True when it was stopped.
+        """
 
 
 def choose(name: str, project: Project) -> Cloud:
@@ -107,7 +111,7 @@ class LocalCloud:
 
     def in_use(self) -> bool:
         """False when there is no state of a cloud on this machine."""
-        return (self.state / "cloud.db").exists() or self._running() is not None
+        return any(self.state.glob("cloud.db*")) or self._running() is not None
 
     def pid(self) -> int | None:
         """The background process, when it runs."""
@@ -154,14 +158,9 @@ class LocalCloud:
         config = Config(host=host, token=self._token(), auth_type="pat", retry_timeout_seconds=10)
         return WorkspaceClient(config=config)
 
-    def keep_data(self, student: str, outputs: Mapping[str, Any]) -> Path:
-        """Move the storage account's folder to `kept/<student>-<time>` in the state folder."""
-        account = self.state / "storage" / str(outputs["storageAccount"])
-        kept = self._project.state / "kept" / f"{student}-{time.strftime('%Y%m%d-%H%M%S')}"
-        if account.is_dir():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            account.rename(kept)
-        return kept
+    def storage(self) -> Path:
+        """Spark's folder for `abfss://`."""
+        return self.state / "storage"
 
     def release(self, report: Report) -> bool:
         """Stop the background process when no group is left, and remove all that it and the engine wrote.
@@ -169,19 +168,26 @@ class LocalCloud:
         What stays in the state folder are kept data, and the locks, which another command may be waiting for.
         """
         with held(self._lock, "lab down", report):
-            with contextlib.suppress(LabError):
-                if self._running() is not None and self.arm().groups():
-                    return False
+            # Who holds a stack's lock may be about to make its first group; who has not yet, waits for this lock.
+            if any(map(is_held, self.state.glob(f"locks/* on {self.title}.lock"))) or not self._is_empty():
+                return False
             self.stop()
             names = [*_CLOUD_FILES]
             if not list(self.backend().glob(".pulumi/stacks/*/*.json")):
-                names += _ENGINE_FILES
+                names = [*_ENGINE_FILES, *names]
             for path in (self.state / name for name in names):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
         return True
+
+    def _is_empty(self) -> bool:
+        """Whether the cloud itself says that it holds nothing; no answer is no leave to delete."""
+        try:
+            return self._running() is not None and not self.arm().groups()
+        except LabError:
+            return False
 
     def stop(self) -> None:
         """Stop the background process and everything that it started."""
@@ -221,7 +227,7 @@ class LocalCloud:
     def _start(self, report: Report) -> dict[str, Any]:
         import toolchain
 
-        try:
+        with set_up():
             command = [
                 *(sys.executable, "-m", "localcloud", "--state", str(self.state)),
                 *("--java", str(toolchain.java())),
@@ -229,8 +235,6 @@ class LocalCloud:
                 *("--kafka-jars", str(toolchain.jars("kafka"))),
                 *("--class-archive", str(toolchain.class_archive())),
             ]
-        except toolchain.ToolMissing as missing:
-            raise LabError("set-up", str(missing), "Run make lab, which sets it up. Nothing was created.") from None
         report.now("starting the local cloud")
         (self.state / "endpoint.json").unlink(missing_ok=True)
         with self.log.open("ab") as log:
@@ -315,14 +319,9 @@ class AzureCloud:
             auth_type="azure-cli",
         )
 
-    def keep_data(self, student: str, outputs: Mapping[str, Any]) -> Path:
-        """Refused: data on Azure has no second place that costs nothing."""
-        raise LabError(
-            "--keep-data",
-            f"{outputs.get('storageAccount', 'the storage account')} is deleted with its resource group on Azure",
-            "Copy what you need with azcopy first, then run lab down without it.",
-            code=2,
-        )
+    def storage(self) -> None:
+        """On Azure, where nothing can be kept without cost."""
+        return
 
     def release(self, report: Report) -> bool:
         """Nothing of Azure runs for the command."""
@@ -340,13 +339,13 @@ class AzureCloud:
                 raise LabError(
                     "azure",
                     "the Azure CLI is not signed in",
-                    "Run az login, then az account set --subscription NAME. Nothing was created.",
+                    "Run az login, then az account set --subscription NAME.",
                 )
             self._account = json.loads(told.stdout)
             if self._account.get("state", "Enabled") != "Enabled":
                 raise LabError(
                     "azure",
                     f"subscription {self._account.get('name')} is {self._account['state'].lower()}",
-                    "Choose another with az account set --subscription NAME. Nothing was created.",
+                    "Choose another with az account set --subscription NAME.",
                 )
         return self._account

@@ -37,12 +37,15 @@ class Outcome:
     ledger: dict[str, Any]
 
 
-def chosen(names: Sequence[str]) -> list[str]:
-    """The exercises asked for, in the order of the course; all when none is named."""
+def chosen(names: Sequence[str], others: str = "") -> list[str]:
+    """The exercises asked for, in the order of the course; all when none is named.
+
+    others: what else could have been asked for, for the sentence that refuses a name
+    """
     for name in names:
         if name not in EXERCISES:
-            known = ", ".join(EXERCISES)
-            raise LabError("run", f"{name} is not an exercise: choose among {known}, or live", code=2)
+            known = ", ".join(EXERCISES) + others
+            raise LabError("argument", f"{name} is not an exercise: choose among {known}", code=2)
     return [name for name in EXERCISES if not names or name in names]
 
 

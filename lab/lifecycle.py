@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.clouds import Cloud
-from lab.errors import LabError
-from lab.leftovers import delete_remaining, leftovers, names_of
+from lab.errors import Interrupted, LabError
+from lab.kept import data_of, keep
+from lab.leftovers import delete_metastore_objects, delete_remaining, leftovers, names_of
 from lab.locks import held
 from lab.overrides import current_config, keep_overrides, kept_overrides
 from lab.program import preload
@@ -31,7 +32,7 @@ class DownResult:
     """What `down` did.
 
     deleted: resources that it deleted; leftovers: what the cloud still shows of this student;
-    kept: where the data is now, if it was to be kept; stopped: whether the local cloud was stopped, being empty
+    kept: where the data is now, if some was to be kept; stopped: whether the local cloud was stopped, being empty
     """
 
     deleted: int
@@ -59,10 +60,11 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
             if state is not None:
                 finish_interrupted(engine, cloud, state, report)
             return engine.up(report)
-        except LabError as error:
+        except Interrupted:
+            raise
+        except Exception:
             # A value that the cloud refused must not stand in the next one's way; an interrupted `up` goes on with it.
-            if error.code != 130:
-                keep_overrides(cloud, student, kept)
+            keep_overrides(cloud, student, kept)
             raise
 
 
@@ -83,17 +85,23 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
     with held(engine.lock, "lab down", report):
         cloud.prepare(report)
         state = engine.state()
-        kept = _stop_and_keep(cloud, student, state, keep_data=keep_data, report=report) if state else None
-        deleted = _destroy(engine, cloud, state, report) if state else 0
         arm = cloud.arm()
         names = names_of(student, state, current_config(project, cloud, student).of(project.name), arm.subscription)
+        data = data_of(cloud, student, state, names) if keep_data else None
+        if state is not None:
+            _stop_runs(cloud, state, needed=data is not None, report=report)
+        kept = keep(project, student, data) if data else None
+        deleted = _destroy(engine, cloud, state, report) if state else 0
         report.now("asking the cloud what is left")
+        if state is None:
+            delete_metastore_objects(cloud, arm, names, report)
         delete_remaining(arm, names)
         left = leftovers(arm, names)
         if not left:
             engine.remove_stack()
             keep_overrides(cloud, student, {})
-        return DownResult(deleted, left, kept, not left and cloud.release(report))
+    # Without the stack's lock: of two that end at once, the last one must find none held.
+    return DownResult(deleted, left, kept, not left and cloud.release(report))
 
 
 def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:
@@ -104,12 +112,10 @@ def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:
     return engine.destroy(report)
 
 
-def _stop_and_keep(cloud: Cloud, student: str, state: State, *, keep_data: bool, report: Report) -> Path | None:
-    """Stop the student's runs; move the data away when it is to be kept."""
-    if keep_data and not state.outputs.get("storageAccount"):
-        raise LabError("--keep-data", "there is no data yet", "Run lab down without it.")
+def _stop_runs(cloud: Cloud, state: State, *, needed: bool, report: Report) -> None:
+    """Stop the student's runs; `needed`: what they write is to be kept, so a workspace that fails is an error."""
     outputs = state.outputs
-    with _ignoring_a_broken_workspace(keep_data):
+    with _ignoring_a_broken_workspace(needed):
         if outputs.get("workspaceUrl") and outputs.get("exercisesJobId"):
             from lab.runs import Workspace
             from lab.streams import stop
@@ -118,7 +124,6 @@ def _stop_and_keep(cloud: Cloud, student: str, state: State, *, keep_data: bool,
             if workspace.active(workspace.exercises_job) or workspace.active(workspace.live_job):
                 report.now("stopping the runs")
                 stop(workspace, [], report, PATIENCE_SECONDS)
-    return cloud.keep_data(student, outputs) if keep_data else None
 
 
 @contextlib.contextmanager

@@ -37,6 +37,16 @@ def held(path: Path, doing: str, report: Report) -> Iterator[None]:
             file.truncate(0)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds this lock file now."""
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _holder(path: str) -> str:
     try:
         holder = json.loads(Path(path).read_text(encoding="utf-8"))

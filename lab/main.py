@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lab.clouds import Cloud
     from lab.project import Project
     from lab.runs import Workspace
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="A complete streaming lab (Event Hubs, storage, Databricks) for one student, on this machine or on Azure.",
@@ -106,7 +109,7 @@ def run_exercises(
     names = exercise or []
     if "live" in names and len(names) > 1:
         raise LabError("run", "live runs by itself, without other exercises", code=2)
-    chosen = [] if names == ["live"] else exercises.chosen(names)
+    chosen = [] if names == ["live"] else exercises.chosen(names, ", or live")
     with session.screen.working("run") as watch:
         workspace = session.workspace()
         if not chosen:
@@ -269,9 +272,11 @@ def down(
     verbose: VerboseOption = False,
 ) -> None:
     """Delete everything and prove that nothing is left."""
+    from lab import kept
+
     session = _session(cloud, student, as_json, verbose)
-    if keep_data and cloud == "azure":
-        session.cloud.keep_data(student, {})
+    if keep_data:
+        kept.storage_of(session.cloud)  # refuses before anything is asked
     if cloud == "azure" and not yes:
         _confirm(student)
     with session.screen.working("down") as watch:
@@ -281,13 +286,12 @@ def down(
     session.screen.json({"leftovers": done.leftovers})
     if done.leftovers:
         listed = "\n".join(done.leftovers)
-        raise LabError(
-            "down", f"{len(done.leftovers)} things are still there", f"{listed}\nRun lab down again in a minute."
-        )
+        advice = f"{listed}\nRun lab down again in a minute; a group without the lab's tags is for you to delete."
+        raise LabError("down", f"{len(done.leftovers)} things are still there", advice)
     ended = "; the local cloud is stopped" if done.stopped else ""
     session.screen.line("down", f"{done.deleted} resources deleted, nothing is left{ended}", watch.seconds)
-    if done.kept:
-        session.screen.line("kept", str(done.kept))
+    if keep_data:
+        session.screen.line("kept", str(done.kept or "nothing: there was no data to keep"))
 
 
 @app.command()
@@ -301,10 +305,10 @@ def env(
 ) -> None:
     """Set up a shell for plain pulumi: eval "$(lab env)"."""
     from lab import shell
-    from lab.report import Silent
+    from lab.report import Aside
 
     session = _session(cloud, student, as_json, verbose)
-    variables = shell.exports(session.project, session.cloud, student, Silent())
+    variables = shell.exports(session.project, session.cloud, student, Aside())
     session.screen.json(variables)
     if not as_json:
         print("\n".join(shell.lines(variables)))
@@ -330,7 +334,7 @@ def _confirm(student: str) -> None:
         raise LabError(
             "down", "it deletes everything of this student on Azure", "Say --yes to do it without a question.", code=2
         )
-    if not typer.confirm(f"Delete everything of student {student} on Azure?"):
+    if not typer.confirm(f"Delete everything of student {student} on Azure?", err=True):
         raise Interrupted("down", "nothing was deleted")
 
 
@@ -346,20 +350,17 @@ def main(arguments: list[str]) -> int:
         screen.error("usage", error.format_message(), f"See {context.command_path if context else 'lab'} --help.")
         return 2
     except (KeyboardInterrupt, exceptions.Abort):
-        screen.error(
-            "interrupted", "the command stopped half-way", "Run the same command again: it goes on from there."
-        )
-        return 130
+        returned = INTERRUPTED
     except Exception as error:
         told = _told(error)
-        if "--debug" in arguments and told.detail:
-            print(told.detail, file=sys.stderr)
-        screen.error(told.what, told.message, told.advice)
         if "--debug" in arguments:
-            raise
+            if told.detail:
+                print(told.detail, file=sys.stderr)
+            traceback.print_exception(error)
+        screen.error(told.what, told.message, told.advice)
         return told.code
     # typer too makes a KeyboardInterrupt this code.
-    if returned == 130:
+    if returned == INTERRUPTED:
         screen.error(
             "interrupted", "the command stopped half-way", "Run the same command again: it goes on from there."
         )
@@ -371,7 +372,7 @@ def _told(error: Exception) -> LabError:
     from lab.project import find, full
 
     told = error if isinstance(error, LabError) else _unforeseen(error)
-    with contextlib.suppress(LabError):
+    with contextlib.suppress(LabError, OSError):
         state = find().state
         if told.code == 1 and told.what != "disk" and full(state):
             return LabError(
@@ -392,7 +393,8 @@ def _unforeseen(error: Exception) -> LabError:
     if isinstance(error, TimeoutError) or type(error).__module__.startswith("requests."):
         return LabError("workspace", "it does not answer", "Run lab up, which starts what is missing, then try again.")
     if type(error).__module__.startswith("databricks.sdk"):
-        return LabError("workspace", str(error).splitlines()[0], "Run lab status to see what there is, then try again.")
+        message = str(next(filter(None, error.args), type(error).__name__)).splitlines()[0]
+        return LabError("workspace", message, "Run lab status to see what there is, then try again.")
     return LabError("internal", f"{type(error).__name__}: {error}", "Run it again with --debug and report its output.")
 
 

@@ -19,6 +19,7 @@ from lab.state import State
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
+    from lab.arm import Arm
     from lab.engine import Engine
 
 Inputs = Mapping[str, Any]
@@ -108,23 +109,45 @@ HALF_MADE: dict[str, Callable[[WorkspaceClient, Inputs], None]] = {
 def finish_interrupted(engine: Engine, cloud: Cloud, state: State, report: Report) -> None:
     """Bring the stack's record and the cloud together after a killed engine; does nothing when none was."""
     creating = [one["resource"] for one in state.pending if one.get("type") == "creating"]
-    if not creating:
-        return
-    report.now("finding what an interrupted run left behind")
-    _delete_half_made(cloud, state, creating)
-    arm = cloud.arm()
+    # Adopted by an earlier call that was itself killed before it had the outputs.
+    blank = [one for one in state.own if one["type"] in ARM_IDS and one.get("id") and not one.get("outputs")]
+    if creating or blank:
+        report.now("finding what an interrupted run left behind")
+    if creating:
+        _delete_half_made(cloud, state, creating)
+        adopted = _existing(cloud.arm(), state, creating)
+        _rewrite(engine, adopted)
+        report.line("resumed", f"an interrupted run; {len(adopted)} of its {len(creating)} open creates had succeeded")
+        blank += adopted
+    if blank:
+        # Has the provider fill in the outputs.
+        targets = [word for resource in blank for word in ("--target", resource["urn"])]
+        engine.command("refresh", "--yes", "--skip-preview", *targets)
+
+
+def _existing(arm: Arm, state: State, creating: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those resources under creation that the cloud has and the record has not, with their ids.
+
+    One with the tags of another student or course is not what was being created, though it has its name.
+    """
     known = {resource["urn"] for resource in state.resources}
-    adopted = []
+    found = []
     for resource in creating:
-        identity = arm_id(resource["type"], resource.get("inputs") or {}, arm.subscription)
-        if identity and resource["urn"] not in known and arm.exists(identity):
-            adopted.append({**resource, "id": identity})
-    _rewrite(engine, adopted)
-    report.line("resumed", f"an interrupted run; {len(adopted)} of its {len(creating)} open creates had succeeded")
+        inputs = resource.get("inputs") or {}
+        identity = arm_id(resource["type"], inputs, arm.subscription)
+        there = arm.get(identity) if identity and resource["urn"] not in known else None
+        if there is not None and _owner(there) == _owner(inputs):
+            found.append({**resource, "id": identity})
+    return found
+
+
+def _owner(tagged: Mapping[str, Any]) -> tuple[Any, Any]:
+    tags = tagged.get("tags") or {}
+    return tags.get("student"), tags.get("course")
 
 
 def _rewrite(engine: Engine, adopted: list[dict[str, Any]]) -> None:
-    """Put the adopted resources into the record, drop the open creates, and have the provider fill in the outputs.
+    """Put the adopted resources into the record, and drop the open creates.
 
     `refresh --import-pending-creates` would be the short way, but CLI 3.259 drops the creates without importing them.
     """
@@ -141,9 +164,6 @@ def _rewrite(engine: Engine, adopted: list[dict[str, Any]]) -> None:
         engine.command("stack", "import", "--file", str(file))
     finally:
         file.unlink()
-    if adopted:
-        targets = [word for resource in adopted for word in ("--target", resource["urn"])]
-        engine.command("refresh", "--yes", "--skip-preview", *targets)
 
 
 def _delete_half_made(cloud: Cloud, state: State, creating: list[dict[str, Any]]) -> None:

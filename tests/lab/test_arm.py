@@ -76,3 +76,9 @@ def test_a_refusal_is_told_in_the_clouds_words(azure):
     azure.answers.append((403, {}, {"error": {"code": "AuthorizationFailed", "message": "No right to list."}}))
     with pytest.raises(LabError, match=r"azure: No right to list\. \(AuthorizationFailed\)"):
         azure.groups()
+
+
+def test_a_subscription_that_is_not_found_is_no_empty_one(azure):
+    azure.answers.append((404, {}, {"error": {"code": "SubscriptionNotFound", "message": "There is no s."}}))
+    with pytest.raises(LabError, match="SubscriptionNotFound"):
+        azure.groups()

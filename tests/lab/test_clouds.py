@@ -2,17 +2,18 @@
 
 import json
 import os
+import shutil
 import stat
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lab.clouds import AzureCloud, LocalCloud
 from lab.errors import LabError
-from lab.leftovers import Names, delete_remaining, leftovers, names_of
+from lab.locks import held
 from lab.recovery import ARM_IDS, arm_id
 from lab.report import Silent
-from lab.state import State
 
 
 @pytest.fixture
@@ -92,81 +93,6 @@ def test_a_missing_tool_is_told_before_anything_starts(project, monkeypatch):
     assert not (project.state / "cloud.log").exists()
 
 
-class FakeArm:
-    subscription = "s"
-
-    def __init__(self, groups, resources, budgets=()):
-        self._groups = groups
-        self._resources = resources
-        self.budgets = set(budgets)
-
-    def groups(self):
-        return self._groups
-
-    def resources(self):
-        return self._resources
-
-    def delete(self, resource_id):
-        self.budgets.discard(resource_id)
-
-    def exists(self, resource_id):
-        return resource_id in self.budgets
-
-    def delete_group(self, name):
-        self._groups = [group for group in self._groups if group["name"] != name]
-        self._resources = [one for one in self._resources if f"/{name}/".lower() not in one["id"].lower()]
-
-
-def group(name, **tags):
-    return {"id": f"/subscriptions/s/resourceGroups/{name}", "name": name, "tags": tags}
-
-
-def test_the_managed_group_that_outlives_its_workspace_is_deleted_and_others_stay():
-    names = Names(frozenset({"rg-dev", "rg-dev-managed"}), {"student": "dev", "course": "c"})
-    kept = group("rg-ada", student="ada", course="c")
-    storage = {"id": "/subscriptions/s/resourceGroups/RG-dev-managed/providers/M.S/storageAccounts/x", "name": "x"}
-    arm = FakeArm([group("RG-dev-managed"), kept], [storage])
-    assert leftovers(arm, names) == [arm.groups()[0]["id"], storage["id"]]
-    delete_remaining(arm, names)
-    assert leftovers(arm, names) == []
-    assert arm.groups() == [kept]
-
-
-def test_a_tagged_group_of_another_name_is_a_leftover_that_is_told_and_not_touched():
-    names = Names(frozenset({"rg-dev"}), {"student": "dev", "course": "c"})
-    strays = [group("by-hand", student="dev", course="c"), group("other-course", student="dev", course="d")]
-    arm = FakeArm(strays, [])
-    delete_remaining(arm, names)
-    assert leftovers(arm, names) == [strays[0]["id"]]
-
-
-BUDGET = "/subscriptions/s/providers/Microsoft.Consumption/budgets/budget-{}"
-
-
-def test_names_are_the_programs_and_those_of_an_interrupted_first_up():
-    pending = {
-        "type": "creating",
-        "resource": {
-            "urn": "urn:x",
-            "type": "azure-native:resources:ResourceGroup",
-            "inputs": {"resourceGroupName": "RG-Earlier"},
-        },
-    }
-    names = names_of("dev", State([], [pending]), {"course": "c"}, "s")
-    groups = frozenset({"rg-earlier", "rg-c-dev", "rg-c-dev-databricks"})
-    assert names == Names(groups, {"student": "dev", "course": "c"}, frozenset({BUDGET.format("c-dev")}))
-
-
-def test_budgets_outside_the_groups_are_leftovers_until_they_are_deleted():
-    inputs = {"scope": "/subscriptions/s", "budgetName": "budget-earlier"}
-    names = names_of("dev", State([{"type": "azure-native:consumption:Budget", "inputs": inputs}], []), {}, "s")
-    arm = FakeArm([], [], [BUDGET.format("earlier"), BUDGET.format("c-ada")])
-    assert leftovers(arm, names) == [BUDGET.format("earlier")]
-    delete_remaining(arm, names)
-    assert leftovers(arm, names) == []
-    assert arm.budgets == {BUDGET.format("c-ada")}
-
-
 def test_ids_are_those_that_azure_gives():
     inputs = {"resourceGroupName": "rg", "namespaceName": "ns", "eventHubName": "hub", "authorizationRuleName": "send"}
     assert arm_id("azure-native:eventhub:EventHubAuthorizationRule", inputs, "s") == (
@@ -202,12 +128,64 @@ def test_the_local_clouds_log_is_named_when_its_process_is_gone(project):
         LocalCloud(project).arm()
 
 
-def test_keeping_data_moves_the_accounts_folder(project):
+@pytest.fixture
+def cloud(project, monkeypatch):
+    """A local cloud with a student's data whose background process lives, and says that there is no group."""
     cloud = LocalCloud(project)
-    folder = project.state / "storage" / "stdev" / "lab"
-    folder.mkdir(parents=True)
-    (folder / "part-0").write_text("row")
-    kept = cloud.keep_data("dev", {"storageAccount": "stdev"})
-    assert (kept / "lab" / "part-0").read_text() == "row"
-    assert kept.name.startswith("dev-")
-    assert not folder.exists()
+    for file in ("cloud.db", "token", "storage/stada/lab/part-0", "local/overrides/ada.json", "kept/ada-1/part-0"):
+        (project.state / file).parent.mkdir(parents=True, exist_ok=True)
+        (project.state / file).write_text("x")
+    monkeypatch.setattr(cloud, "_running", lambda: {"pid": 0})
+    monkeypatch.setattr(cloud, "arm", lambda: SimpleNamespace(groups=list))
+    monkeypatch.setattr(cloud, "stop", lambda: None)
+    return cloud
+
+
+def left_in(state):
+    return {path.name for path in state.iterdir()}
+
+
+def test_an_empty_cloud_is_removed_but_for_kept_data_and_locks(cloud):
+    assert cloud.release(Silent())
+    assert left_in(cloud.state) == {"kept", "locks"}
+
+
+def test_a_cloud_that_does_not_answer_is_not_taken_for_an_empty_one(cloud, monkeypatch):
+    def throttled():
+        raise LabError("azure", "too many requests (429)")
+
+    before = left_in(cloud.state) | {"locks"}
+    monkeypatch.setattr(cloud, "arm", lambda: SimpleNamespace(groups=throttled))
+    assert not cloud.release(Silent())
+    monkeypatch.setattr(cloud, "arm", lambda: SimpleNamespace(groups=list))
+    monkeypatch.setattr(cloud, "_running", lambda: None)
+    assert not cloud.release(Silent())
+    assert left_in(cloud.state) == before
+
+
+def test_an_empty_cloud_stays_while_somebody_works_on_another_stack(cloud):
+    with held(cloud.state / "locks" / "ada on the local cloud.lock", "lab up", Silent()):
+        assert not cloud.release(Silent())
+    with held(cloud.state / "locks" / "ada on Azure.lock", "lab up", Silent()):
+        assert cloud.release(Silent())
+
+
+@pytest.mark.parametrize("at", ["storage", "cloud.db-wal"])
+def test_a_removal_that_was_cut_off_is_finished_by_the_next(cloud, monkeypatch, at):
+    (cloud.state / "cloud.db-wal").mkdir()  # a folder, so that one function removes what it is cut off at
+    remove = shutil.rmtree
+
+    def cut_off(path, **options):
+        if path.name == at:
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            cloud.release(Silent())
+    with monkeypatch.context() as patch:
+        patch.setattr(cloud, "_running", lambda: None)
+        assert cloud.in_use()
+    assert cloud.release(Silent())
+    assert left_in(cloud.state) == {"kept", "locks"}

@@ -1,6 +1,7 @@
 """What the command says and with which exit code, before it talks to any cloud."""
 
 import errno
+import io
 import json
 import shutil
 import subprocess
@@ -32,8 +33,10 @@ def test_help_imports_nothing_slow():
         (["show"], "table"),
         (["show", "nonsense"], "nonsense is not a table: choose among activity"),
         (["run", "painting"], "painting is not an exercise: choose among concepts, windows, event_hubs, or live"),
+        (["verify", "live"], "live is not an exercise: choose among concepts, windows, event_hubs\n"),
         (["run", "live", "windows"], "live runs by itself"),
         (["up", "-c", "hubPartitions"], "hubPartitions is not of the form key=value"),
+        (["up", "-c", "streming-lab:hubPartitions=3"], "the namespace streming-lab is none of streaming-lab, pulumi"),
         (["up", "-c", "student=ada"], "streaming-lab:student is the stack's name"),
         (["down", "--cloud", "azure"], "deletes everything"),
         (["down", "--cloud", "azure", "--yes", "--keep-data"], "--keep-data"),
@@ -121,10 +124,63 @@ def test_an_unforeseen_fault_shows_its_traceback_only_with_debug(lab, monkeypatc
     done = lab("status")
     assert done.code == 1
     assert done.err.startswith("error      internal: ZeroDivisionError: division by zero")
-    with pytest.raises(ZeroDivisionError):
-        lab("status", "--debug")
+    assert "Traceback" not in done.err
+    done = lab("status", "--debug")
+    assert done.code == 1
+    assert "Traceback" in done.err
+    assert "error      internal: ZeroDivisionError: division by zero" in done.err
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
     assert "disk: no space is left for" in lab("status").err
+
+
+def test_debug_keeps_the_exit_code(lab):
+    done = lab("up", "-c", "hubPartitions", "--debug")
+    assert done.code == 2
+    assert "Traceback" in done.err
+
+
+def test_a_refusal_of_the_workspace_without_words_is_named_by_its_kind(lab, monkeypatch):
+    from databricks.sdk.errors import PermissionDenied
+
+    from lab import clouds
+
+    def refuse(_):
+        raise PermissionDenied("")
+
+    monkeypatch.setattr(clouds.LocalCloud, "in_use", refuse)
+    assert lab("status").err.startswith("error      workspace: PermissionDenied\n")
+
+
+def test_in_a_deleted_folder_the_command_says_so(lab, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = lab("status")
+    assert done.code == 1
+    assert done.err.startswith("error      project: the working directory was deleted\n")
+
+
+def test_env_waits_aloud_beside_what_the_shell_reads(lab, monkeypatch):
+    from lab import shell
+
+    def exports(project, cloud, student, report):
+        report.line("waiting", "lab up holds dev")
+        return {"NAME": "value"}
+
+    monkeypatch.setattr(shell, "exports", exports)
+    done = lab("env")
+    assert done.out == "export NAME=value\n"
+    assert done.err == "waiting    lab up holds dev\n"
+
+
+def test_the_question_before_deleting_on_azure_is_not_part_of_the_json(lab, monkeypatch):
+    terminal = io.StringIO("n\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    done = lab("down", "--cloud", "azure", "--json")
+    assert done.code == 130
+    assert "Delete everything of student dev on Azure?" in done.err
+    assert not done.out.strip()
 
 
 def test_ctrl_c_is_one_sentence_and_exit_code_130(lab, monkeypatch):

@@ -4,17 +4,22 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from lab import lifecycle, program
+from infra import naming
+from lab import engine, lifecycle, program
 from lab.clouds import LocalCloud
 from lab.engine import Engine
 from lab.errors import Interrupted, LabError
 from lab.leftovers import Names
+from lab.locks import is_held
 from lab.overrides import kept_overrides
+from lab.overview import overview
+from tests.command import wait_until
 
 
 class NoCloud(LocalCloud):
@@ -33,7 +38,8 @@ class NoCloud(LocalCloud):
         return NoArm()
 
     def release(self, report):
-        return True
+        # Of two students' downs that end at once, each must see that the other no longer works.
+        return not is_held(self.state / "locks" / "dev on the local cloud.lock")
 
 
 class NoArm:
@@ -44,6 +50,23 @@ class NoArm:
 
     def resources(self):
         return []
+
+    def delete(self, resource_id):
+        pass
+
+    def exists(self, resource_id):
+        return False
+
+
+class NoLogin(NoCloud):
+    """A backend that the CLI must be logged in to, and is not."""
+
+    def engine_env(self):
+        home = self.folder / "nobody's home"
+        return {"PULUMI_HOME": str(home), "PULUMI_BACKEND_URL": "", "PULUMI_ACCESS_TOKEN": ""}
+
+    def backend(self):
+        return None
 
 
 @pytest.fixture
@@ -90,6 +113,24 @@ def test_a_value_with_which_up_failed_is_not_kept(project, cloud, report):
     assert kept_overrides(cloud, "dev") == {"streaming-lab:location": "x"}
 
 
+def test_who_is_not_logged_in_to_a_backend_is_told_to_and_nothing_is_kept(project, cloud, report):
+    nobody = NoLogin(project)
+    with pytest.raises(LabError, match="pulumi: PULUMI_ACCESS_TOKEN must be set") as refused:
+        lifecycle.up(project, nobody, "dev", ["hubPartitions=5"], report)
+    assert refused.value.advice == "Run pulumi login, then run the same command again."
+    assert kept_overrides(nobody, "dev") == {}
+    with pytest.raises(LabError, match="pulumi: PULUMI_ACCESS_TOKEN must be set"):
+        overview(project, nobody, "dev", report)
+
+
+def test_a_refused_command_of_the_cli_is_its_own_sentence(project, cloud, report):
+    lifecycle.up(project, cloud, "dev", [], report)
+    with pytest.raises(LabError) as refused:
+        Engine(project, cloud, "dev").command("stack", "import", "--file", "/nowhere")
+    assert str(refused.value) == "pulumi: could not open file: open /nowhere: no such file or directory"
+    assert "stderr" in refused.value.detail
+
+
 def test_a_fault_in_the_program_is_its_last_sentence(project, cloud, report):
     write(project, "open('/nowhere/at/all')")
     with pytest.raises(LabError, match="No such file or directory: '/nowhere/at/all'") as failed:
@@ -100,11 +141,11 @@ def test_a_fault_in_the_program_is_its_last_sentence(project, cloud, report):
 
 def test_down_removes_the_stack_and_a_second_one_finds_nothing(project, cloud, report):
     lifecycle.up(project, cloud, "dev", [], report)
-    engine = Engine(project, cloud, "dev")
-    assert engine.state() is not None
+    dev = Engine(project, cloud, "dev")
+    assert dev.state() is not None
     assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).stopped
-    assert engine.state() is None
-    assert not engine.config_file.exists()
+    assert dev.state() is None
+    assert not dev.config_file.exists()
     assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).leftovers == []
 
 
@@ -117,6 +158,17 @@ def test_a_damaged_record_is_named_and_down_works_without_it(project, cloud, rep
     assert refused.value.advice.startswith("Delete it, then run lab down")
     record.unlink()
     assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).leftovers == []
+
+
+def test_without_a_record_data_are_kept_or_nothing_is_taken_down(project, cloud, report):
+    (project.root / "Pulumi.dev.yaml").write_text("config: {'streaming-lab:course': c}\n")
+    data = cloud.storage() / naming.Names("s", "c", "dev").storage_account / "lab"
+    data.mkdir(parents=True)
+    with pytest.raises(LabError, match="no data of student dev is in"):
+        lifecycle.down(project, cloud, "dev", keep_data=True, report=report)
+    (data / "part-0").write_text("row")
+    done = lifecycle.down(project, cloud, "dev", keep_data=True, report=report)
+    assert (done.kept / "lab" / "part-0").read_text() == "row"
 
 
 def test_what_the_cloud_still_shows_keeps_the_stack_and_is_listed(project, cloud, report, monkeypatch):
@@ -168,3 +220,20 @@ def test_ctrl_c_lets_the_engine_end_its_step_and_says_how_to_go_on(project, clou
     assert ("stopping", "after the step under way (Ctrl-C again: at once)") in report.lines
     write(project, "pulumi.export('again', True)")
     assert lifecycle.up(project, cloud, "dev", [], report).outputs == {"again": True}
+
+
+def test_what_was_complete_before_ctrl_c_had_an_effect_is_not_called_interrupted(project, cloud, report, monkeypatch):
+    main = threading.main_thread().ident
+
+    def up(stack, **_):
+        wait_until(lambda: sys._current_frames()[main].f_back.f_code.co_name == "result", "who waits for this")
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: report.lines, "the interrupt")
+
+    monkeypatch.setattr(engine.QuickStack, "up", up)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert lifecycle.up(project, cloud, "dev", [], report).changed == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [what for what, _ in report.lines] == ["stopping"]

@@ -59,3 +59,13 @@ def test_a_killed_holder_holds_nothing(tmp_path, report):
     first.communicate()
     with held(path, "lab up", report):
         assert not report.lines
+
+
+def test_a_lock_is_held_for_as_long_as_its_holder_lives(tmp_path):
+    from lab.locks import is_held
+
+    path = tmp_path / "dev.lock"
+    first = holder(path)
+    assert is_held(path)
+    first.communicate("")
+    assert not is_held(path)

@@ -43,11 +43,11 @@ class FakeEngine:
 
 @pytest.fixture
 def interrupted(tmp_path, report):
-    """Finish an interrupted run where the cloud has these ids; gives the engine."""
+    """Finish an interrupted run where the cloud has these resources, by id; gives the engine."""
 
     def finish(pending, has, resources=()):
         engine = FakeEngine(tmp_path, {"resources": list(resources), "pending_operations": pending})
-        arm = SimpleNamespace(subscription="s", exists=lambda identity: identity in has)
+        arm = SimpleNamespace(subscription="s", get=has.get)
         cloud = SimpleNamespace(arm=lambda: arm)
         finish_interrupted(engine, cloud, State(list(resources), pending), report)
         return engine
@@ -61,7 +61,7 @@ def creating(*resources):
 
 def test_what_the_cloud_has_is_adopted_and_the_rest_forgotten(interrupted, report, tmp_path):
     updating = {"type": "updating", "resource": {"urn": "urn:other", "type": "t"}}
-    engine = interrupted([*creating(HUB, ACCOUNT), updating], {HUB_ID})
+    engine = interrupted([*creating(HUB, ACCOUNT), updating], {HUB_ID: {}})
     assert engine.deployment["resources"] == [{**HUB, "id": HUB_ID}]
     assert engine.deployment["pending_operations"] == [updating]
     assert engine.commands[-1] == ("refresh", "--yes", "--skip-preview", "--target", HUB["urn"])
@@ -70,11 +70,32 @@ def test_what_the_cloud_has_is_adopted_and_the_rest_forgotten(interrupted, repor
 
 
 def test_a_replacement_under_way_is_left_to_the_engine(interrupted):
-    engine = interrupted(creating(HUB), {HUB_ID}, [{**HUB, "id": HUB_ID}])
-    assert engine.deployment == {"resources": [{**HUB, "id": HUB_ID}], "pending_operations": []}
+    recorded = {**HUB, "id": HUB_ID, "outputs": {"name": "events"}}
+    engine = interrupted(creating(HUB), {HUB_ID: {}}, [recorded])
+    assert engine.deployment == {"resources": [recorded], "pending_operations": []}
     assert [words[:2] for words in engine.commands] == [("stack", "export"), ("stack", "import")]
 
 
+@pytest.mark.parametrize(("course", "adopted"), [("dp", 1), ("dp-a", 0)])
+def test_a_group_of_the_same_name_is_adopted_only_from_the_same_student_and_course(interrupted, course, adopted):
+    group = {
+        "urn": "urn:pulumi:dev::streaming-lab::azure-native:resources:ResourceGroup::lab",
+        "type": "azure-native:resources:ResourceGroup",
+        "custom": True,
+        "inputs": {"resourceGroupName": "rg-dp-a-b", "tags": {"student": "a-b", "course": "dp"}},
+    }
+    student = "a-b" if course == "dp" else "b"
+    there = {"tags": {"student": student, "course": course, "by-policy": "x"}}
+    engine = interrupted(creating(group), {"/subscriptions/s/resourceGroups/rg-dp-a-b": there})
+    assert len(engine.deployment["resources"]) == adopted
+
+
+def test_what_was_adopted_and_not_yet_read_is_read_by_the_next_call(interrupted):
+    read = {**ACCOUNT, "id": "/subscriptions/s/x", "outputs": {"name": "st"}}
+    engine = interrupted([], {}, [{**HUB, "id": HUB_ID}, read])
+    assert engine.commands == [("refresh", "--yes", "--skip-preview", "--target", HUB["urn"])]
+
+
 def test_where_nothing_was_interrupted_no_command_is_run(interrupted, report):
-    assert interrupted([], set()).commands == []
+    assert interrupted([], {}).commands == []
     assert report.lines == []
