@@ -30,7 +30,7 @@ class BudgetKind(Kind):
 
     def check_name(self, rid: ResourceId) -> None:
         """1-63 letters, digits, `_` and `-`."""
-        names.check_name(rid.name, "budget", r"[\w-]+", (1, 63), "letters, digits, '_' and '-'")
+        names.check_name(rid.name, "budget", r"[A-Za-z0-9_-]+", (1, 63), "letters, digits, '_' and '-'")
 
     def put(self, world: World, rid: ResourceId, body: Document, old: Document | None) -> Document:
         """The start is the first of a month, and never changes."""

@@ -29,7 +29,7 @@ def _invalid(code: str, message: str) -> AzureError:
 
 
 def _check_name(name: str, kind: str) -> None:
-    names.check_name(name, kind, r"[\w-]+", (3, 64), "letters, digits, '_' and '-'")
+    names.check_name(name, kind, r"[A-Za-z0-9_-]+", (3, 64), "letters, digits, '_' and '-'")
 
 
 def _value(parameters: dict[str, Any], name: str) -> Any:
@@ -73,8 +73,11 @@ class WorkspaceKind(Kind):
                 "createdDateTime": f"{world.today().isoformat()}T00:00:00Z",
             }
         private = _value(parameters, "enableNoPublicIp")
-        # Default true since API version 2024-05-01.
-        parameters["enableNoPublicIp"] = {"type": "Bool", "value": True if private is None else private}
+        if private is None and old is None:
+            # Default true since API version 2024-05-01; an update that leaves it out changes nothing.
+            private = True
+        if private is not None:
+            parameters["enableNoPublicIp"] = {"type": "Bool", "value": private}
         if old is None and managed:
             storage = _make_managed_group(world, rid, managed, body["location"], parameters)
             parameters["storageAccountName"] = {"type": "String", "value": storage}

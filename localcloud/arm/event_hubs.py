@@ -38,6 +38,8 @@ _TIERS = {
     "Premium": _Tier(partitions=100, consumer_groups=100, retention_hours=90 * 24, hubs=100),
 }
 _UNITS_AT_MOST = 40
+# Of each hub: event-hubs-quotas.md counts a namespace's own rules. Those of a hub are a list of their own with the same
+# limit, as for every entity of this platform (azure-docs service-bus-quotas.md: "per namespace, queue, or topic").
 _RULES_AT_MOST = 12
 
 
@@ -131,6 +133,12 @@ class NamespaceKind(Kind):
                 raise bad_request(
                     f"SubCode=40000. Event hub '{hub['name']}' has more than {basic.consumer_groups} consumer group, "
                     "which the Basic tier does not allow."
+                )
+            hours = hub["properties"]["retentionDescription"]["retentionTimeInHours"]
+            if hours > basic.retention_hours:
+                raise bad_request(
+                    f"SubCode=40000. Event hub '{hub['name']}' keeps events for {hours} hours, but the Basic tier "
+                    f"allows {basic.retention_hours}."
                 )
 
 

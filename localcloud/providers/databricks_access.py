@@ -5,6 +5,7 @@ from typing import ClassVar
 from localcloud.errors import DatabricksError
 from localcloud.providers.base import Failure, ProviderError, Session
 from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
+from localcloud.providers.databricks_shape import from_service, snake
 from localcloud.providers.wire import UNKNOWN, Props
 from localcloud.workspace import Workspace
 from localcloud.workspace import catalog as catalog_rules
@@ -30,6 +31,7 @@ _OBJECTS = {
     "workspaceFileId": ("files", False),
     "workspaceFilePath": ("files", True),
 }
+_ENTRY = ("userName", "groupName", "servicePrincipalName", "permissionLevel")
 _SECURABLES = {"storageCredential": "storage_credential", "externalLocation": "external_location"}
 
 
@@ -117,9 +119,9 @@ class Permissions(WorkspaceResource):
 
     def make(self, workspace: Workspace, body: Record) -> str:
         """Replace the object's access list."""
-        name = next(name for name in _OBJECTS if _field(name) in body)
+        name = next(name for name in _OBJECTS if snake(name) in body)
         kind, by_path = _OBJECTS[name]
-        object_id = str(body[_field(name)])
+        object_id = str(body[snake(name)])
         if by_path:
             object_id = str(workspace.files.status(object_id)["object_id"])
         workspace.permissions.put(kind, object_id, _entries(kind, body), workspace.developer)
@@ -150,8 +152,7 @@ class Permissions(WorkspaceResource):
         """Entries are a set: their order is no drift."""
         wanted = inputs.get("accessControls") or []
         order = {_key(entry): index for index, entry in enumerate(wanted)}
-        entries = [{_camel[name]: value for name, value in entry.items()} for entry in found["access_controls"]]
-        actual = {_key(entry): entry for entry in entries}
+        actual = {_key(entry): entry for entry in from_service(found["access_controls"])}
         for entry in wanted:
             # An entry that repeats what the caller holds anyway is not answered apart.
             if entry.get("userName") == DEVELOPER:
@@ -315,20 +316,8 @@ def _scim(body: Record) -> Record:
     return {**given, "entitlements": [{"value": value} for name, value in _ENTITLEMENTS.items() if body.get(name)]}
 
 
-_camel = {
-    "user_name": "userName",
-    "group_name": "groupName",
-    "service_principal_name": "servicePrincipalName",
-    "permission_level": "permissionLevel",
-}
-
-
 def _key(entry: Props) -> tuple[str, ...]:
-    return tuple(str(entry.get(name, "")).lower() for name in _camel.values())
-
-
-def _field(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    return tuple(str(entry.get(name, "")).lower() for name in _ENTRY)
 
 
 def _object(id: str) -> tuple[str, str]:

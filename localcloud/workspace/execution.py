@@ -226,6 +226,7 @@ class Execution:
                 self._around.clusters.get(cluster_id)["state_message"] if self._has_cluster(cluster_id) else "Deleted"
             )
             text = f"Cluster {cluster_id} was terminated during the run (cluster state message: {reason})"
+            # The service says CLUSTER_TERMINATED_BY_USER, which the SDK does not know and would leave out.
             return failed(text, "CLUSTER_ERROR")
         if result.outcome == "CANCELED":
             return run_states.CANCELED

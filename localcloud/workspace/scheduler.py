@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from localcloud import faults
 from localcloud.errors import CloudError
 from localcloud.workspace import quartz, run_states
 from localcloud.workspace.drivers import Drivers
@@ -58,16 +59,13 @@ class Scheduler:
                     self._check_continuous(job)
                 except CloudError as refusal:
                     _log.warning("job %s could not start: %s", job["job_id"], refusal)
+                except Exception as error:  # one odd job must not stop the others
+                    _log.warning("job %s could not start: %s", job["job_id"], faults.explain("schedules", error))
             for gone in {*self._crons, *self._continuous} - {job["job_id"] for job in jobs}:
                 self._crons.pop(gone, None)
                 self._continuous.pop(gone, None)
             self._runs.check_queue()
             self._drivers.check()
-
-    def next_fire(self, job_id: int) -> float | None:
-        """When the job's schedule fires next (epoch seconds), as of the last `check`."""
-        cron = self._crons.get(job_id)
-        return cron.next if cron else None
 
     def _check_cron(self, job: Record) -> None:
         schedule = job["settings"].get("schedule")

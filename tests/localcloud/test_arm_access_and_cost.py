@@ -160,7 +160,14 @@ def test_a_budget_starts_at_a_month_that_azure_takes(arm: Arm, group: str, start
 def test_a_budget_may_start_inside_the_current_period_or_up_to_a_year_ahead(
     arm: Arm, group: str, start: str, grain: str
 ) -> None:
-    put_budget(arm, group, start, timeGrain=grain)
+    period = put_budget(arm, group, start, timeGrain=grain)["properties"]["timePeriod"]
+    assert period["startDate"] == f"{start}T00:00:00Z"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64, "a.b", "예산"])
+def test_a_budget_name_that_breaks_a_rule_is_refused(arm: Arm, group: str, name: str) -> None:
+    with pytest.raises(AzureError, match=r"is invalid|is not the id"):
+        arm.check_name(f"{group}/providers/Microsoft.Consumption/budgets/{name}")
 
 
 def test_the_start_of_a_budget_never_changes_but_the_rest_does(arm: Arm, group: str) -> None:

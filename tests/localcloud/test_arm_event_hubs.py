@@ -140,6 +140,15 @@ def test_consumer_groups_are_not_for_the_basic_tier(arm: Arm, group: str) -> Non
         put_namespace(arm, group, "Basic")
 
 
+def test_a_namespace_comes_down_to_basic_only_with_what_that_tier_has(arm: Arm, group: str) -> None:
+    put_namespace(arm, group)
+    put_hub(arm, group, messageRetentionInDays=2)
+    with pytest.raises(AzureError, match="'events' keeps events for 48 hours, but the Basic tier allows 24"):
+        put_namespace(arm, group, "Basic")
+    put_hub(arm, group, messageRetentionInDays=1)
+    put_namespace(arm, group, "Basic")
+
+
 @pytest.mark.parametrize(
     ("rights", "reason"),
     [
@@ -191,7 +200,7 @@ def test_keys_are_32_random_bytes_and_stay_until_the_rule_goes(arm: Arm, group: 
 
 def test_the_data_plane_sees_what_the_resources_allow(arm: Arm, group: str) -> None:
     put_namespace(arm, group)
-    hub = put_hub(arm, group)
+    hub = put_hub(arm, group, messageRetentionInDays=1)
     arm.put(f"{hub}/authorizationRules/listen", {"properties": {"rights": ["Listen"]}})
     (seen,) = arm.namespaces()
     assert [(rule.hub, rule.name, rule.rights) for rule in seen.rules] == [("events", "listen", ("Listen",))]

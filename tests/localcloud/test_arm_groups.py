@@ -31,6 +31,10 @@ def test_a_group_name_that_breaks_a_rule_is_refused(arm: Arm, group: str, name: 
         arm.put(group[: -len("rg")] + name, {"location": "westeurope"})
 
 
+def test_a_group_name_may_have_letters_of_any_language(arm: Arm, group: str) -> None:
+    assert arm.put(group[: -len("rg")] + "수업", {"location": "westeurope"})["name"] == "수업"
+
+
 def test_a_region_that_azure_does_not_have_is_refused(arm: Arm, group: str) -> None:
     with pytest.raises(AzureError, match="'mars' is not available for resource type") as refused:
         arm.put(group + "2", {"location": "mars"})
@@ -186,6 +190,19 @@ def test_what_a_workspace_cannot_change_is_refused(
         put_workspace(arm, group, **change)  # type: ignore[arg-type]
     put_workspace(arm, group)
     assert arm.workspaces() == [before]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_an_update_that_leaves_a_parameter_out_does_not_change_it(arm: Arm, group: str, private: bool) -> None:
+    id = put_workspace(arm, group, parameters={"enableNoPublicIp": {"value": private}})
+    put_workspace(arm, group, parameters={})
+    assert arm.require(id)["properties"]["parameters"]["enableNoPublicIp"]["value"] is private
+
+
+@pytest.mark.parametrize("name", ["ab", "x" * 65, "with space", "작업실"])
+def test_a_workspace_name_that_breaks_a_rule_is_refused(arm: Arm, group: str, name: str) -> None:
+    with pytest.raises(AzureError, match=r"The Databricks workspace name .* is invalid"):
+        put_workspace(arm, group, name)
 
 
 def test_two_workspaces_have_different_ids(arm: Arm, group: str) -> None:

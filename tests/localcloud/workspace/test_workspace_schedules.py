@@ -228,3 +228,28 @@ def test_a_job_whose_cluster_is_gone_does_not_stop_other_schedules(
     workspaces.check()
     run = finished(workspace.runs.all(job_id)[0]["run_id"])
     assert f"Cluster {cluster} does not exist" in run["state"]["state_message"]
+
+
+def test_one_odd_job_does_not_stop_the_others(
+    workspace: Workspace,
+    workspaces: Workspaces,
+    job: Any,
+    task: Any,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sound = job(task("a"), **_cron("0 0 * * * ?"))
+    odd = job(task("a"), **_cron("0 0 * * * ?"))
+    start = workspace.runs.run_now
+
+    def run_now(job_id: int, *arguments: Any, **options: Any) -> Any:
+        return {}["none"] if job_id == odd else start(job_id, *arguments, **options)
+
+    monkeypatch.setattr(workspace.runs, "run_now", run_now)
+    workspaces.check()
+    clock.advance(hours=1)
+    workspaces.check()
+    assert workspace.jobs.all()[0]["job_id"] == odd, "it comes first"
+    assert len(workspace.runs.all(sound)) == 1
+    assert f"job {odd} could not start: the local cloud failed (KeyError)" in caplog.text
