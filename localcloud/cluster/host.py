@@ -235,7 +235,7 @@ class Host:
 
     def _reap(self) -> None:
         if self.jvm.poll() is not None:
-            self._lost(f"the Spark JVM ended with code {self.jvm.returncode}")
+            self._lost()
         for task_id, task in self.tasks.items():
             if task.pid and task.result is None:
                 pid, status = os.waitpid(task.pid, os.WNOHANG)
@@ -244,7 +244,10 @@ class Host:
                     self._ask_gateway("close", task_id)
         pid, _ = os.waitpid(self.gateway_pid, os.WNOHANG)
         if pid and not self.stopping:
-            self._lost("the process that talks to Spark ended")
+            # It hears of the JVM's end first.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.jvm.wait(1)
+            self._lost()
 
     def _task_ended(self, task: _Task, code: int) -> None:
         task.kill_at = float("inf")
@@ -262,10 +265,14 @@ class Host:
             with contextlib.suppress(ValueError):  # nothing, or a part: it was killed, or the disk is full
                 task.result = json.loads(data)
 
-    def _lost(self, reason: str) -> None:
-        """Without the JVM nothing can go on: every task fails, and the cluster with them."""
+    def _lost(self) -> None:
+        """Without the JVM, or the process that talks to it, nothing can go on: every task fails, and the cluster."""
         if not self.stopping:
             self.stopping = True
+            code = self.jvm.returncode
+            reason = (
+                "the process that talks to Spark ended" if code is None else f"the Spark JVM ended with code {code}"
+            )
             self._end(f"The driver was lost: {reason}. It may have run out of memory; see the cluster's log.", "FAILED")
 
     def _end(self, error: str, outcome: str) -> None:
@@ -278,13 +285,11 @@ class Host:
         for task_id, task in self.tasks.items():
             if task.pid and task.result is None:
                 _wait(task.pid, deadline)
-            self._tell(
-                {
-                    "event": "result",
-                    "task_id": task_id,
-                    "result": task.result or {"outcome": outcome, "error": error, "trace": ""},
-                }
-            )
+            result = task.result
+            # A task whose session was not closed yet may have failed for the same reason, in words of its own.
+            if result is None or result["outcome"] == outcome == "FAILED":
+                result = {"outcome": outcome, "error": error, "trace": result["trace"] if result else ""}
+            self._tell({"event": "result", "task_id": task_id, "result": result})
         _kill_group(self.gateway_pid)
         self.jvm.terminate()
         try:

@@ -46,8 +46,8 @@ from pathlib import Path
 from localcloud.cluster import ClusterSpec, Driver
 from localcloud.settings import Settings
 
-state, java, jars = (Path(argument) for argument in sys.argv[1:])
-driver = Driver(Settings(state, java, jars, jars, Path(sys.executable)),
+state, java, jars = (Path(argument) for argument in sys.argv[1:4])
+driver = Driver(Settings(state, java, jars, jars, Path(sys.executable), driver_options=tuple(sys.argv[4:])),
                 ClusterSpec("owned", 1, {}, {}, {}, state / "owned", "", ""))
 driver.start()
 print(driver._process.pid, flush=True)
@@ -56,7 +56,7 @@ sys.stdin.read()
 
 
 def test_a_driver_does_not_outlive_a_killed_owner(machine):
-    arguments = [str(machine.state), str(machine.java), str(machine.spark_jars)]
+    arguments = [str(machine.state), str(machine.java), str(machine.spark_jars), *machine.driver_options]
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
@@ -110,10 +110,10 @@ def test_a_record_of_processes_that_finds_no_room_ends_nothing(tmp_path):
 def test_half_a_result_is_none(tmp_path):
     with subprocess.Popen(["true"], start_new_session=True) as ended:
         pass
-    file = tempfile.TemporaryFile(dir=tmp_path)
-    file.write(b'{"outcome": "FAI')
-    task = _Task({}, pid=ended.pid, file=file)
-    Host({}, -1, -1)._task_ended(task, 1)
+    with tempfile.TemporaryFile(dir=tmp_path) as file:
+        file.write(b'{"outcome": "FAI')
+        task = _Task({}, pid=ended.pid, file=file)
+        Host({}, -1, -1)._task_ended(task, 1)
     assert task.result == {
         "outcome": "FAILED",
         "error": "The task's Python process ended with exit code 1.",
