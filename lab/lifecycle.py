@@ -87,7 +87,9 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         state = engine.state()
         arm = cloud.arm()
         names = names_of(student, state, current_config(project, cloud, student).of(project.name), arm.subscription)
-        data = data_of(cloud, student, state, names) if keep_data else None
+        # An earlier `down` may have been cut off when all was deleted: then there is nothing to ask about.
+        keeping = keep_data and (state is not None or leftovers(arm, names))
+        data = data_of(cloud, student, state, names) if keeping else None
         if state is not None:
             _stop_runs(cloud, state, needed=data is not None, report=report)
         kept = keep(project, student, data) if data else None

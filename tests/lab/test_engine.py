@@ -160,15 +160,17 @@ def test_a_damaged_record_is_named_and_down_works_without_it(project, cloud, rep
     assert lifecycle.down(project, cloud, "dev", keep_data=False, report=report).leftovers == []
 
 
-def test_without_a_record_data_are_kept_or_nothing_is_taken_down(project, cloud, report):
+def test_without_a_record_data_are_kept_or_nothing_is_taken_down(project, cloud, report, monkeypatch):
     (project.root / "Pulumi.dev.yaml").write_text("config: {'streaming-lab:course': c}\n")
     data = cloud.storage() / naming.Names("s", "c", "dev").storage_account / "lab"
     data.mkdir(parents=True)
+    monkeypatch.setattr(lifecycle, "leftovers", lambda arm, names: ["an account"] if data.exists() else [])
     with pytest.raises(LabError, match="no data of student dev is in"):
         lifecycle.down(project, cloud, "dev", keep_data=True, report=report)
     (data / "part-0").write_text("row")
     done = lifecycle.down(project, cloud, "dev", keep_data=True, report=report)
     assert (done.kept / "lab" / "part-0").read_text() == "row"
+    assert lifecycle.down(project, cloud, "dev", keep_data=True, report=report).kept is None
 
 
 def test_what_the_cloud_still_shows_keeps_the_stack_and_is_listed(project, cloud, report, monkeypatch):
