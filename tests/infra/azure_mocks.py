@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import hashlib
 import runpy
 import threading
@@ -125,23 +124,18 @@ def run_program(root: Path, config: Mapping[str, str], *, preview: bool = False)
     """
     recording = Recording()
 
-    def run() -> None:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        # What depends on a failed output fails with it, and nobody asks.
-        loop.set_exception_handler(lambda _loop, _context: None)
-        try:
-            SETTINGS.outputs = set()  # Else it would wait for those of a program that failed before.
-            set_all_config(dict(config))
-            monitor = _Monitor(_Azure(recording, preview), recording)
-            mocks.set_mocks(monitor.mocks, "streaming-lab", "dev", preview, monitor=monitor)
-            set_root_resource(None)  # set_mocks made a stack; the program runs in its own.
-            loop.run_until_complete(run_in_stack(lambda: runpy.run_path(str(root / "__main__.py")) and None))
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
+    async def run() -> None:
+        SETTINGS.outputs = set()  # Else it would wait for those of a program that failed before.
+        set_all_config(dict(config))
+        monitor = _Monitor(_Azure(recording, preview), recording)
+        mocks.set_mocks(monitor.mocks, "streaming-lab", "dev", preview, monitor=monitor)
+        set_root_resource(None)  # set_mocks made a stack; the program runs in its own.
+        await run_in_stack(lambda: runpy.run_path(str(root / "__main__.py")) and None)
 
-    contextvars.copy_context().run(run)
+    with asyncio.Runner() as runner:
+        # What depends on a failed output fails with it, and nobody asks.
+        runner.get_loop().set_exception_handler(lambda _loop, _context: None)
+        runner.run(run())
     return recording
 
 
