@@ -103,6 +103,8 @@ log.dirs={data}
 auto.create.topics.enable=false
 # Event Hubs refuses events above 1 MB.
 message.max.bytes=1048576
+# An event's time is when the hub received it.
+log.message.timestamp.type=LogAppendTime
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
