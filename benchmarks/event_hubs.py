@@ -9,9 +9,10 @@ from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pyspark.sql import SparkSession
-from streaming_lab import event_hubs, files, generator, publish
-from streaming_lab.connection import read_options, write_options
+from streaming_lab import event_hubs, files, generator, hub_runs, publish
+from streaming_lab.connection import write_options
 from streaming_lab.generate import SOURCES
+from streaming_lab.hub_runs import HubRun, Listener
 from streaming_lab.layout import Layout
 
 from benchmarks.common import Outcome, Row, Sizes, alternate, medians, tell
@@ -100,18 +101,18 @@ def consume(hub: Endpoint, events: int) -> tuple[float, int]:
 def _stream(spark: SparkSession, connection_string: str, events: int) -> float:
     layout = _cleared(spark)
     started = time.perf_counter()
-    hub = event_hubs.read_hub(spark, connection_string, GROUP, math.ceil(events / event_hubs.BATCHES))
-    parsed = event_hubs.parsed(event_hubs.own_run(hub, RUN))
-    start, _quarantine = event_hubs.starters(parsed, parsed, layout)
-    start().awaitTermination()
+    listener, run = Listener(connection_string, GROUP), HubRun(RUN)
+    hub = event_hubs.read_hub(spark, listener, run, math.ceil(events / event_hubs.BATCHES))
+    parsed = event_hubs.parsed(hub_runs.own(hub, run))
+    event_hubs.starters(parsed, parsed, layout)[QUERY]().awaitTermination()
     return _stored_after(spark, layout, time.perf_counter() - started)
 
 
 def _batch(spark: SparkSession, connection_string: str) -> float:
     layout = _cleared(spark)
     started = time.perf_counter()
-    hub = spark.read.format("kafka").options(**read_options(connection_string, GROUP)).load()
-    flat = event_hubs.flat(event_hubs.parsed(event_hubs.own_run(hub, RUN)))
+    hub = hub_runs.as_table(spark, Listener(connection_string, GROUP), HubRun(RUN))
+    flat = event_hubs.flat(event_hubs.parsed(hub))
     # A batch has no watermark: all of it is within reach.
     flat.dropDuplicates(["id"]).write.format("delta").save(layout.table(TABLE))
     return _stored_after(spark, layout, time.perf_counter() - started)

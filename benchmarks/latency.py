@@ -11,7 +11,8 @@ from confluent_kafka import Producer
 from pyspark.sql import Row as SparkRow
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from streaming_lab import event_hubs, generator, publish
+from streaming_lab import event_hubs, generator, hub_runs, publish
+from streaming_lab.hub_runs import HubRun, Listener
 from streaming_lab.layout import Layout
 
 from benchmarks.common import Outcome, Row, Sizes, tell
@@ -19,8 +20,6 @@ from benchmarks.hub import GROUP, HUB, RUN, Endpoint, running_hub
 from benchmarks.spark import ROOT_URL, in_fresh_jvm, storage
 
 NAME = "latency"
-EVENTS_A_BATCH = 10_000
-"""What the live task reads at most in a batch."""
 
 
 def run(sizes: Sizes, state: Path) -> Outcome:
@@ -47,9 +46,9 @@ def measure(spark: SparkSession, hub: Endpoint, folder: Path, sizes: Sizes) -> d
     seconds = sizes.live_warm_up + sizes.live_seconds
     records = spark.range(0, sizes.live_rate * seconds, 1, 1).withColumnRenamed("id", "record")
     messages = publish.messages(generator.hub_events(records, "benchmark"), RUN).collect()
-    events = event_hubs.read_hub(spark, hub.connection_string("listen"), GROUP, EVENTS_A_BATCH, may_miss=True)
-    parsed = event_hubs.parsed(event_hubs.own_run(events, RUN))
-    queries = [start() for start in event_hubs.starters(parsed, parsed, layout, continuous=True)]
+    listener, run = Listener(hub.connection_string("listen"), GROUP), HubRun(RUN)
+    parsed = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, event_hubs.LIVE_BATCH), run))
+    queries = [start() for start in event_hubs.starters(parsed, parsed, layout, continuous=True).values()]
     _send(hub, messages[: sizes.live_rate * sizes.live_warm_up], sizes.live_rate)
     measured_from, started = time.time() * 1000, time.perf_counter()
     _send(hub, messages[sizes.live_rate * sizes.live_warm_up :], sizes.live_rate)
@@ -67,7 +66,7 @@ def measure(spark: SparkSession, hub: Endpoint, folder: Path, sizes: Sizes) -> d
 
 
 def _send(hub: Endpoint, messages: list[SparkRow], rate: int) -> None:
-    """Send at an even rate; the events' timestamps are the moments at which they were handed over."""
+    """Send at an even rate; the events' timestamps are the moments at which the hub received them."""
     producer = Producer(hub.client("send"))
     refused: list[str] = []
     started = time.perf_counter()

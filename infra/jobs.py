@@ -115,7 +115,7 @@ class Jobs(pulumi.ComponentResource):
                     task("generate", [f"--seed={config.seed}", *_given("scale")]),
                     task("concepts", [], after=["generate"], streaming=True),
                     task("windows", _given("size", "slide", "watermark"), after=["generate"], streaming=True),
-                    task("publish", [scope, *_given("rate")], after=["generate"], streaming=True),
+                    task("publish", [scope, group, *_given("rate")], after=["generate"], streaming=True),
                     task("event_hubs", [scope, group], after=["publish"], streaming=True),
                     task("verify", [*_given("exercises"), scope, group], after=["concepts", "event_hubs", "windows"]),
                 ]
@@ -133,7 +133,7 @@ class Jobs(pulumi.ComponentResource):
             continuous={"pause_status": _pause(config.live_paused)},
             tasks=_sorted(
                 [
-                    task("publish", ["--continuous", scope], dataset="live", streaming=True),
+                    task("publish", ["--continuous", scope, group], dataset="live", streaming=True),
                     task("windows", ["--continuous"], dataset="live", streaming=True),
                     task("event_hubs", ["--continuous", scope, group], dataset="live", streaming=True),
                 ]

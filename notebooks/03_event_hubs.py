@@ -18,11 +18,9 @@ dbutils.widgets.text("dataset", "exercises")
 dbutils.widgets.text("scope", "")
 dbutils.widgets.text("consumer_group", "")
 
-import uuid
-
 from pyspark.sql import functions as F
-from streaming_lab import event_hubs, files, publish
-from streaming_lab.connection import from_secret, hub_name, kafka_options, read_options, write_options
+from streaming_lab import event_hubs, files, hub_runs, publish
+from streaming_lab.connection import from_secret, hub_name, kafka_options, write_options
 from streaming_lab.layout import Layout
 from streaming_lab.schemas import HUB_LINE
 from streaming_lab.session import session
@@ -30,7 +28,7 @@ from streaming_lab.session import session
 spark = session()
 layout = Layout(dbutils.widgets.get("root").rstrip("/"), dbutils.widgets.get("dataset"))
 scope, consumer_group = dbutils.widgets.get("scope"), dbutils.widgets.get("consumer_group")
-run = f"notebook-{uuid.uuid4()}"
+run = hub_runs.new_run()
 mine = f"{layout.home}/notebook/event_hubs"
 files.delete(spark, mine)
 print(f"input   {layout.input('hub_events')}")
@@ -76,7 +74,7 @@ for name, value in kafka_options(listen).items():
 records = spark.readStream.schema(HUB_LINE).option("maxFilesPerTrigger", 1).json(layout.input("hub_events"))
 
 sending = (
-    publish.messages(records, run)
+    publish.messages(records, run.name)
     .writeStream.queryName("notebook_publish")
     .format("kafka")
     .options(**write_options(send))
@@ -98,17 +96,20 @@ for progress in sending.recentProgress:
 # MAGIC
 # MAGIC The Listen key reads, with your consumer group as the *prefix* of its group ids: each query makes an id of its own.
 # MAGIC A fixed id shared by two queries would give each of them only some partitions. The source has the same columns for
-# MAGIC every hub: a key, a value in bytes, the partition, the offset in it, and the time the hub received the event.
+# MAGIC every hub: a key, a value in bytes, the partition, the offset in it, and the time the hub received the event. You
+# MAGIC share the hub with the job and the live lab, so the stream begins shortly before this notebook did, and keeps what
+# MAGIC carries its own header.
 
 # COMMAND ----------
 
-hub = event_hubs.own_run(event_hubs.read_hub(spark, listen, consumer_group, 1000), run)
+listener = hub_runs.Listener(listen, consumer_group)
+hub = hub_runs.own(event_hubs.read_hub(spark, listener, run, 1000), run)
 hub.printSchema()
 
 # COMMAND ----------
 
-# The same hub as a table: everything that is in it now.
-raw = event_hubs.own_run(spark.read.format("kafka").options(**read_options(listen, consumer_group)).load(), run)
+# The same events as a table: those that are in the hub now.
+raw = hub_runs.as_table(spark, listener, run)
 display(raw.select("partition", "offset", "timestamp", F.col("value").cast("string").alias("body")).limit(5))
 
 # COMMAND ----------

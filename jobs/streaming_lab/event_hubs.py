@@ -4,6 +4,7 @@ hub ─▶ own run ─▶ body as text ─▶ from_json ─┬▶ flat ─▶ on
                                              └▶ body and reason ───────▶ tables/hub_events_quarantine
 """
 
+import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,10 +16,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StringType, StructField, StructType
 
-from streaming_lab import files
+from streaming_lab import files, hub_runs, replay
 from streaming_lab.arguments import layout_of, task_parser
-from streaming_lab.connection import from_secret, read_options
-from streaming_lab.layout import Layout
+from streaming_lab.connection import from_secret
+from streaming_lab.hub_runs import HubRun, Listener, header
+from streaming_lab.layout import HUB_TABLES, Layout
 from streaming_lab.manifest import read_manifest
 from streaming_lab.runtime import run_queries, with_trigger
 from streaming_lab.schemas import CORRUPT, HUB_EVENT
@@ -36,6 +38,9 @@ BATCHES = 3
 # Bad bodies are few and need no watermark: a batch of so many events spares them many small commits.
 QUARANTINE_EVENTS = 1_000_000
 
+# What the live lab reads at most in a batch: ten seconds of one throughput unit.
+LIVE_BATCH = 10_000
+
 # What a checkpoint keeps of a batch: where it ends, and that it is done.
 _LOGS = ("offsets", "commits")
 _SPARK_55271 = 'because the return value of "scala.Option.get()" is null'
@@ -52,42 +57,45 @@ def main() -> None:
     arguments = parser.parse_args()
     layout, spark = layout_of(arguments), session()
     run, events_a_batch = _run_of(spark, layout)
-    listen = from_secret(arguments.scope, "event-hubs-listen")
+    listener = Listener(from_secret(arguments.scope, "event-hubs-listen"), arguments.consumer_group)
 
     def read(limit: int) -> DataFrame:
-        # A live lab that slept longer than the hub keeps its events goes on with those that are still there.
-        hub = read_hub(spark, listen, arguments.consumer_group, limit, may_miss=layout.dataset == "live")
-        return parsed(own_run(hub, run))
+        return parsed(hub_runs.own(read_hub(spark, listener, run, limit), run))
 
+    to_start = starters(read(events_a_batch), read(QUARANTINE_EVENTS), layout, continuous=arguments.continuous)
+    for query in [query for query in to_start if run.is_read(_ends_before(spark, layout, query))]:
+        del to_start[query]
+    if not to_start:
+        print("event_hubs: all events of the run are in the tables already")
+        return
     run_queries(
         spark,
         "event_hubs",
         layout,
-        starters(read(events_a_batch), read(QUARANTINE_EVENTS), layout, continuous=arguments.continuous),
+        list(to_start.values()),
         control=arguments.control,
         continuous=arguments.continuous,
+        # The hub may go on for hours behind the run's last event.
+        until=lambda query: run.is_read(_ends(query)),
     )
 
 
 def starters(
     to_store: DataFrame, to_quarantine: DataFrame, layout: Layout, *, continuous: bool = False
-) -> list[Callable[[], StreamingQuery]]:
-    """The exercise's two queries, each with its own checkpoint: the events, and what could not be parsed.
+) -> dict[str, Callable[[], StreamingQuery]]:
+    """The exercise's two queries by name, each with its own checkpoint: the events, and what could not be parsed.
 
     Both frames are `parsed` ones of the same hub; they may differ in how many events make a batch.
     """
-    outputs = {
-        "event_hubs": ("hub_events", once(flat(to_store))),
-        "event_hubs_quarantine": ("hub_events_quarantine", malformed(to_quarantine)),
-    }
+    outputs = {"event_hubs": once(flat(to_store)), "event_hubs_quarantine": malformed(to_quarantine)}
 
-    def starter(query: str, table: str, frame: DataFrame) -> Callable[[], StreamingQuery]:
+    def starter(query: str, frame: DataFrame) -> Callable[[], StreamingQuery]:
         writer = frame.writeStream.queryName(query).format("delta")
         writer = with_trigger(writer.option("checkpointLocation", layout.checkpoint(query)), continuous=continuous)
-        start = partial(writer.start, layout.table(table))
+        start = partial(writer.start, layout.table(HUB_TABLES[query]))
         return partial(_start, start, frame.sparkSession, layout.checkpoint(query))
 
-    return [starter(query, table, frame) for query, (table, frame) in outputs.items()]
+    return {query: starter(query, frame) for query, frame in outputs.items()}
 
 
 def _start(start: Callable[[], StreamingQuery], spark: SparkSession, checkpoint: str) -> StreamingQuery:
@@ -107,41 +115,36 @@ def _start(start: Callable[[], StreamingQuery], spark: SparkSession, checkpoint:
     return query
 
 
-def _run_of(spark: SparkSession, layout: Layout) -> tuple[str, int]:
-    """The run's name in its events' headers, and a number of events a batch."""
+def _run_of(spark: SparkSession, layout: Layout) -> tuple[HubRun, int]:
+    """The run whose events are read, and how many of the hub's events make a batch."""
     if layout.dataset == "live":
-        return "live", 10_000
-    manifest = read_manifest(spark, layout)
-    if manifest is None:
-        raise SystemExit(f"event_hubs: there is no manifest in {layout.inputs}: run generate and publish first")
-    return manifest.id, max(1000, math.ceil(manifest.sources["hub_events"].records / BATCHES))
+        return hub_runs.LIVE, LIVE_BATCH
+    manifest, run = read_manifest(spark, layout), hub_runs.saved_run(spark, layout)
+    if manifest is None or run is None or not run.offsets:
+        raise SystemExit("event_hubs: the events are not in the hub yet: run generate and publish first, to their end")
+    return run, max(1000, math.ceil(manifest.sources["hub_events"].records / BATCHES))
 
 
-def read_hub(
-    spark: SparkSession, connection_string: str, consumer_group: str, events_a_batch: int, *, may_miss: bool = False
-) -> DataFrame:
-    """The hub as a stream, at most so many events a batch.
-
-    Where the hub's retention took events before they were read, the query fails, unless it `may_miss` some.
-    """
-    return (
-        spark.readStream.format("kafka")
-        .options(**read_options(connection_string, consumer_group))
-        .option("maxOffsetsPerTrigger", events_a_batch)
-        .option("failOnDataLoss", not may_miss)
-        .load()
-    )
+def _ends(query: StreamingQuery) -> dict[int, int]:
+    """How far a running query has come in each partition."""
+    progress = query.lastProgress
+    ends = json.loads(progress.json)["sources"][0]["endOffset"] if progress else None
+    return {int(partition): end for hub in (ends or {}).values() for partition, end in hub.items()}
 
 
-def header(name: str) -> Column:
-    """The text of an event's Kafka header, null where it has none of that name."""
-    value = F.get(F.filter("headers", lambda h: h["key"] == name), F.lit(0))["value"]
-    return value.cast("string")
+def _ends_before(spark: SparkSession, layout: Layout, query: str) -> dict[int, int]:
+    """How far the query came in an earlier run."""
+    try:
+        [checkpoint] = replay.read(spark, layout.checkpoint(query))
+    except (replay.NotRun, ValueError):
+        return {}
+    return {partition: ends[-1] for partition, ends in checkpoint.ends.items()}
 
 
-def own_run(events: DataFrame, run: str) -> DataFrame:
-    """Only what this run's publish sent: a hub keeps what earlier runs sent until its retention ends."""
-    return events.where(header("lab-run") == run)
+def read_hub(spark: SparkSession, listener: Listener, run: HubRun, events_a_batch: int) -> DataFrame:
+    """The hub as a stream, from the run's first event on, at most so many events a batch."""
+    options = hub_runs.source_options(listener, run)
+    return spark.readStream.format("kafka").options(**options).option("maxOffsetsPerTrigger", events_a_batch).load()
 
 
 def parsed(events: DataFrame) -> DataFrame:

@@ -19,6 +19,10 @@ from streaming_lab.session import session
 FILES = 20
 """Files of a source, each with the same number of records."""
 
+HUB_EVENTS_A_FILE = 1000
+"""At most: `publish` sends a file in one burst, and one throughput unit takes 1,000 events a second. Above scale 1 the
+source `hub_events` has more files instead."""
+
 SOURCES: dict[str, tuple[int, Callable[[DataFrame, str, float], DataFrame]]] = {
     "activity": (60_000, generator.activity),
     "events": (60_000, generator.events),
@@ -57,8 +61,8 @@ def generate(spark: SparkSession, layout: Layout, seed: str, scale: float) -> tu
         return manifest, False
 
     # The manifest goes first, so that an interruption from here on shows in the next run.
-    leftovers = [layout.checkpoints, layout.tables, layout.ledgers, layout.window_settings, layout.inputs]
-    for path in [layout.manifest, *leftovers]:
+    leftovers = [layout.checkpoints, layout.tables, layout.ledgers, layout.window_settings, layout.hub_run]
+    for path in [layout.manifest, *leftovers, layout.inputs]:
         files.delete(spark, path)
     sources = {name: write_source(spark, layout, name, seed, scale) for name in SOURCES}
     manifest = new_manifest(seed, scale, sources)
@@ -71,6 +75,8 @@ def write_source(spark: SparkSession, layout: Layout, name: str, seed: str, scal
     at_scale_1, expressions = SOURCES[name]
     records = max(1, round(at_scale_1 * scale))
     records_per_file = math.ceil(records / FILES)
+    if name == "hub_events":
+        records_per_file = min(records_per_file, HUB_EVENTS_A_FILE)
     # One partition, so that one task writes the files one after the other: a stream reads them by modification time.
     lines = expressions(spark.range(0, records, 1, numPartitions=1).withColumnRenamed("id", "record"), seed, scale)
     (

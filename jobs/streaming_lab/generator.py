@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streaming_lab.schemas import ACTIONS, ACTIVITIES, DEVICES, USERS
@@ -54,6 +54,15 @@ PLACES = (
     ("6011", "Wellington", "Wellington", "New Zealand"),
 )
 """Where each user's phone is."""
+
+
+def numbers(spark: SparkSession, a_batch: int) -> DataFrame:
+    """A stream of the numbers 0, 1, 2… in a column `record`, so many in each batch.
+
+    Spark's `rate` source would make up for a pause of the stream with one huge batch; this one goes on as before.
+    """
+    source = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", a_batch).option("numPartitions", 1)
+    return source.load().select(F.col("value").alias("record"))
 
 
 def activity(records: DataFrame, seed: str, _scale: float = 1.0) -> DataFrame:

@@ -12,6 +12,9 @@ PUBLIC_INPUT = {
     "events": "/databricks-datasets/structured-streaming/events",
 }
 
+HUB_TABLES = {"event_hubs": "hub_events", "event_hubs_quarantine": "hub_events_quarantine"}
+"""The tables that exercise 3 reads the hub into, by their queries."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -19,6 +22,11 @@ class Layout:
 
     root: str
     dataset: str = "exercises"
+
+    @property
+    def hub_run(self) -> str:
+        """The file that says where in the hub the events of the data set are."""
+        return f"{self.home}/hub.json"
 
     @property
     def home(self) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from streaming_lab import concepts, event_hubs, replay, windows
-from streaming_lab.connection import read_options
+from streaming_lab import concepts, event_hubs, hub_runs, replay, windows
+from streaming_lab.hub_runs import Listener
 from streaming_lab.layout import Layout
-from streaming_lab.ledger import Ledger, check_input, checkpoints, compare, count, some, table
+from streaming_lab.ledger import CannotMeasure, Ledger, check_input, checkpoints, compare, count, some, table
 from streaming_lab.manifest import Manifest
 from streaming_lab.replay import BATCH, LATE_UNTIL, Checkpoint
 from streaming_lab.schemas import ACTIVITY, EVENT
@@ -63,15 +63,15 @@ def event_hubs_ledger(
     spark: SparkSession,
     layout: Layout,
     manifest: Manifest,
-    connection_string: str,
-    consumer_group: str,
+    listener: Listener,
     *,
     earlier: dict[str, Any] | None = None,
 ) -> Ledger:
     """Exercise 3: what was sent is counted in the hub too, because Kafka's sink sends a batch twice after a crash.
 
-    The hub forgets its events after a day. Then the terms that only it can tell (sent, duplicates, late) are those of
-    the `earlier` ledger of the same data, if there is one, and the tables are measured as ever.
+    The hub forgets its events after a day, and another hub has none of them. Then the terms that only it can tell
+    (sent, duplicates, late) are those of the `earlier` ledger of the same data, if there is one, and the tables are
+    measured as ever.
     """
     source = manifest.sources["hub_events"]
     ledger = Ledger("event_hubs", sent=source.records, whole=False)
@@ -80,27 +80,29 @@ def event_hubs_ledger(
     folder = layout.input("hub_events")
     with ledger.measuring(f"{folder}, or the checkpoint of publish"):
         check_input(ledger, spark, folder, source, checkpoints(spark, layout, "publish"))
-    hub = spark.read.format("kafka").options(**read_options(connection_string, consumer_group)).load()
-    parsed = event_hubs.parsed(event_hubs.own_run(hub, manifest.id)).cache()
     with ledger.measuring("the hub"):
+        run = hub_runs.saved_run(spark, layout)
+        if run is None:
+            raise CannotMeasure("nothing was sent to the hub: the exercise has not been run")
+        parsed = event_hubs.parsed(hub_runs.as_table(spark, listener, run)).cache()
         found = parsed.agg(F.count("*").alias("rows"), F.count_distinct("record").alias("records")).collect()[0]
         ledger.whole = found["records"] == source.records
         if ledger.whole:
             ledger.sent = found["rows"]
             _replay_hub(ledger, spark, layout, parsed)
-        elif earlier and earlier.get("whole", True):
+        elif earlier and earlier.get("whole", True) and not earlier.get("problems"):
             ledger.whole = True
             ledger.sent, ledger.duplicates, ledger.late = (earlier[term] for term in ("sent", "duplicates", "late"))
-            ledger.notes.append("the hub's retention is over; sent, duplicates and late are from before")
+            ledger.notes.append("the hub has lost the events; sent, duplicates and late are from before")
             with ledger.measuring("table hub_events"):
                 ledger.stored = count(table(spark, layout.table("hub_events")))
         else:
             ledger.problem(
                 f"the hub has {found['records']:,} of {source.records:,} events: publish has not been run to its end, "
-                "or the hub's retention is over"
+                "or the hub's retention is over, or it is another hub; run the exercise again"
             )
             _replay_hub(ledger, spark, layout, parsed)
-    parsed.unpersist()
+        parsed.unpersist()
     return ledger.close()
 
 

@@ -2,18 +2,18 @@
 
 import json
 import math
-from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from streaming_lab import files, generator, replay
+from streaming_lab import files, generator, hub_runs, replay
 from streaming_lab.arguments import layout_of, positive_number, task_parser
 from streaming_lab.connection import from_secret, write_options
-from streaming_lab.layout import Layout
-from streaming_lab.manifest import Manifest, read_manifest
+from streaming_lab.hub_runs import HubRun, Listener
+from streaming_lab.layout import HUB_TABLES, Layout
+from streaming_lab.manifest import read_manifest
 from streaming_lab.runtime import run_queries
 from streaming_lab.schemas import HUB_LINE
 from streaming_lab.session import session
@@ -24,7 +24,8 @@ QUERY = "publish"
 def main() -> None:
     """The task `publish`."""
     parser = task_parser("publish", "Send events to the hub at a bounded rate.", streaming=True)
-    parser.add_argument("--scope", required=True, help="secret scope with the Send connection string")
+    parser.add_argument("--scope", required=True, help="secret scope with the connection strings")
+    parser.add_argument("--consumer-group", required=True, help="consumer group to find in the hub what was sent")
     parser.add_argument(
         "--rate", type=positive_number, default=1000, help="events a second (one throughput unit: 1000)"
     )
@@ -34,11 +35,17 @@ def main() -> None:
     if arguments.continuous:
         publish_live(spark, layout, send, arguments.rate, control=arguments.control)
     else:
-        publish(spark, layout, send, arguments.rate, control=arguments.control)
+        listener = Listener(from_secret(arguments.scope, "event-hubs-listen"), arguments.consumer_group)
+        publish(spark, layout, send, listener, arguments.rate, control=arguments.control)
 
 
-def publish(spark: SparkSession, layout: Layout, connection_string: str, rate: float, *, control: str = "") -> None:
-    """Send every input file once, a file a trigger; goes on where an earlier try stopped. `rate` is in events/s."""
+def publish(
+    spark: SparkSession, layout: Layout, send: str, listener: Listener, rate: float, *, control: str = ""
+) -> None:
+    """Send every input file once, a file a trigger, and note where in the hub the events are. `rate` is in events/s.
+
+    Goes on where an earlier try stopped. Where the hub has lost what was sent, exercise 3 begins anew.
+    """
     manifest = read_manifest(spark, layout)
     if manifest is None:
         raise SystemExit(f"publish: there is no manifest in {layout.inputs}: run generate first")
@@ -46,27 +53,45 @@ def publish(spark: SparkSession, layout: Layout, connection_string: str, rate: f
     found = [name for name in files.names(spark, folder) if name.startswith("part-")]
     if len(found) != source.files:
         raise SystemExit(f"publish: {folder} has {len(found)} files, the manifest says {source.files}: run generate")
-    if _sent_before(spark, layout) >= set(found):
-        print(f"publish: all {source.records:,} events are in the hub already")
-        return
-    started: list[StreamingQuery] = []
+    run = hub_runs.saved_run(spark, layout)
+    if run and run.offsets:
+        if hub_runs.holds(spark, listener, run):
+            print(f"publish: all {source.records:,} events are in the hub already")
+            return
+        print("publish: the hub has lost the events: its retention is over, or it is another hub. All are sent anew.")
+        run = None
+    run = run or _begin(spark, layout)
+    if not _sent_before(spark, layout) >= set(found):
+        writer = sending(spark, layout, run, send, source.records / source.files / rate)
+        run_queries(spark, QUERY, layout, [writer.start], control=control, until=lambda q: _files_sent(q) == len(found))
+    run, records = hub_runs.found(spark, listener, run)
+    if records < source.records:
+        files.delete(spark, layout.hub_run)
+        lost = source.records - records
+        raise SystemExit(f"publish: the hub has lost {lost:,} events: run it again, and all are sent anew")
+    hub_runs.save_run(spark, layout, run)
 
-    def start() -> StreamingQuery:
-        started.append(sending(spark, layout, manifest, connection_string, rate).start())
-        return started[0]
 
-    run_queries(spark, QUERY, layout, [start], control=control, until=lambda: _files_sent(started[0]) == source.files)
+def _begin(spark: SparkSession, layout: Layout) -> HubRun:
+    """A new run, with nothing left of what was made from an earlier one."""
+    # The run's file goes first and comes last, so that after an interruption this is done again.
+    files.delete(spark, layout.hub_run)
+    for query, table in HUB_TABLES.items():
+        files.delete(spark, layout.checkpoint(query))
+        files.delete(spark, layout.table(table))
+    files.delete(spark, layout.checkpoint(QUERY))
+    run = hub_runs.new_run()
+    hub_runs.save_run(spark, layout, run)
+    return run
 
 
 def sending(
-    spark: SparkSession, layout: Layout, manifest: Manifest, connection_string: str, rate: float
+    spark: SparkSession, layout: Layout, run: HubRun, connection_string: str, seconds: float
 ) -> DataStreamWriter:
-    """The stream from the input files to the hub: one file a trigger, and triggers far enough apart for the rate."""
-    source = manifest.sources["hub_events"]
-    milliseconds = math.ceil(1000 * source.records / source.files / rate)
+    """The stream from the input files to the hub: one file a trigger, and a trigger every so many seconds."""
     records = spark.readStream.schema(HUB_LINE).option("maxFilesPerTrigger", 1).json(layout.input("hub_events"))
-    writer = to_hub(messages(records, manifest.id), layout, connection_string)
-    return writer.trigger(processingTime=f"{milliseconds} milliseconds")
+    writer = to_hub(messages(records, run.name), layout, connection_string)
+    return writer.trigger(processingTime=f"{math.ceil(1000 * seconds)} milliseconds")
 
 
 def publish_live(
@@ -74,18 +99,11 @@ def publish_live(
 ) -> None:
     """Make events and send them, `rate` a second, until stopped.
 
-    Numbers go on from the checkpoint after a pause, and the pause is not made up for, as it would be with Spark's
-    `rate` source; so the rate stays bounded, and no event is made twice.
+    Numbers go on from the checkpoint after a pause, so no event is made twice.
     """
-    events = generator.hub_events(numbers(spark, math.ceil(rate)), layout.dataset)
-    writer = to_hub(messages(events, layout.dataset), layout, connection_string).trigger(processingTime="1 second")
-    run_queries(spark, QUERY, layout, [partial(writer.start)], control=control, continuous=True)
-
-
-def numbers(spark: SparkSession, a_batch: int) -> DataFrame:
-    """A stream of the numbers 0, 1, 2… in a column `record`, so many in each batch."""
-    source = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", a_batch).option("numPartitions", 1)
-    return source.load().select(F.col("value").alias("record"))
+    events = generator.hub_events(generator.numbers(spark, math.ceil(rate)), layout.dataset)
+    writer = to_hub(messages(events, hub_runs.LIVE.name), layout, connection_string).trigger(processingTime="1 second")
+    run_queries(spark, QUERY, layout, [writer.start], control=control, continuous=True)
 
 
 def to_hub(rows: DataFrame, layout: Layout, connection_string: str) -> DataStreamWriter:

@@ -20,6 +20,11 @@ REPORT_EVERY = 2.0
 LOOK_EVERY = 0.1
 """Seconds between two looks at the queries."""
 
+Until = Callable[[StreamingQuery], bool]
+
+ALL_BATCHES = 1_000_000
+"""As many batches as a checkpoint can be asked to keep, for those of bounded queries."""
+
 
 class QueryFailed(RuntimeError):
     """A query of the task failed; the message is one sentence with the query's name and Spark's reason."""
@@ -38,19 +43,22 @@ def run_queries(
     *,
     control: str = "",
     continuous: bool = False,
-    until: Callable[[], bool] | None = None,
+    until: Until | None = None,
     once_started: Callable[[list[StreamingQuery]], None] | None = None,
 ) -> list[StreamingQuery]:
     """Start queries and wait for their end; print progress, and share it in the `control` folder when there is one.
 
     Each starter starts one named query. A query ends by itself (`availableNow`), by a stop request in the control
-    folder, or when `until`, asked about ten times a second, says that the task's work is done. It ends after the batch
+    folder, or when `until`, asked about ten times a second, says that the query's work is done. It ends after the batch
     that it is in. Whatever ends the task in another way (a failed query, a cancelled run) stops all its queries.
     `once_started` is called with the queries when all of them run.
 
     Returns the ended queries. Raises QueryFailed when one failed, SystemExit when a bounded task was stopped on
     request.
     """
+    if not continuous:
+        # The ledger replays a bounded query from its first batch on, and Spark forgets all but the last 100.
+        spark.conf.set("spark.sql.streaming.minBatchesToRetain", ALL_BATCHES)
     queries: list[StreamingQuery] = []
     try:
         queries.extend(starter() for starter in starters)
@@ -66,7 +74,7 @@ def run_queries(
     return queries
 
 
-def _watch(queries: list[StreamingQuery], reporter: _Reporter, until: Callable[[], bool] | None) -> set[str]:
+def _watch(queries: list[StreamingQuery], reporter: _Reporter, until: Until | None) -> set[str]:
     """Wait until no query is active; the names of those that were stopped on request."""
     requested: set[str] = set()
     stopped: list[StreamingQuery] = []
@@ -77,9 +85,8 @@ def _watch(queries: list[StreamingQuery], reporter: _Reporter, until: Callable[[
         _raise_failure([query for query in queries if query not in stopped])
         if not active:
             return requested
-        finished = until is not None and until()
         for query in active:
-            if finished or query.name in reporter.requested:
+            if query.name in reporter.requested or (until is not None and until(query)):
                 batch = batches.setdefault(query.name, _batch(query))
                 if not query.status["isTriggerActive"] or _batch(query) > batch:
                     stopped.append(query)

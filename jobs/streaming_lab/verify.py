@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from streaming_lab import files, measure
 from streaming_lab.arguments import layout_of, task_parser
 from streaming_lab.connection import from_secret
+from streaming_lab.hub_runs import Listener
 from streaming_lab.layout import Layout
 from streaming_lab.ledger import Ledger
 from streaming_lab.manifest import Manifest, read_manifest
@@ -34,15 +35,15 @@ def main() -> None:
         raise SystemExit(f"verify: there is no manifest in {layout.inputs}: run the exercises first")
 
     before = _saved(spark, layout, manifest)
+    listen = from_secret(arguments.scope, "event-hubs-listen") if "event_hubs" in arguments.exercises else ""
+    listener = Listener(listen, arguments.consumer_group)
 
     def ledger(name: str) -> Ledger:
         if name == "concepts":
             return measure.concepts_ledger(spark, layout, manifest)
         if name == "windows":
             return measure.windows_ledger(spark, layout, manifest)
-        listen = from_secret(arguments.scope, "event-hubs-listen")
-        group, earlier = arguments.consumer_group, before.get(name)
-        return measure.event_hubs_ledger(spark, layout, manifest, listen, group, earlier=earlier)
+        return measure.event_hubs_ledger(spark, layout, manifest, listener, earlier=before.get(name))
 
     # Side by side: each is many short Spark jobs, and much of their time is planning.
     with ThreadPoolExecutor(len(EXERCISES)) as pool:

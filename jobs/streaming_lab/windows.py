@@ -25,8 +25,8 @@ FILES_PER_BATCH = 8
 QUARANTINE_FILES = 1000
 """Bad rows are few and need no watermark: one batch spares them many small commits."""
 
-LIVE_EVENTS_PER_SECOND = 100
-"""An hour of live events passes in about 7 seconds."""
+LIVE_EVENTS = 300
+"""Live events in each file, so 100 a second: an hour of them passes in about 7 seconds."""
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,10 @@ def use_settings(spark: SparkSession, layout: Layout, settings: Settings) -> Set
 
 
 def live_input(spark: SparkSession, layout: Layout) -> Callable[[], StreamingQuery]:
-    """What starts the query `live_input`, which writes files of generated events, 100 a second."""
+    """What starts the query `live_input`, which writes a file of generated events every 3 seconds."""
     folder = layout.input("events")
     files.make_folder(spark, folder)
-    ticks = spark.readStream.format("rate").option("rowsPerSecond", LIVE_EVENTS_PER_SECOND).load()
-    lines = generator.events(ticks.select(F.col("value").alias("record")), layout.dataset).select("body")
+    lines = generator.events(generator.numbers(spark, LIVE_EVENTS), layout.dataset).select("body")
 
     def start() -> StreamingQuery:
         writer = lines.coalesce(1).writeStream.format("text").queryName("live_input")

@@ -40,12 +40,15 @@ class Hub:
 class Broker:
     def __init__(self, port: int, password: str) -> None:
         self.port = port
-        self._admin = AdminClient(
+        self._admin = self._client("admin", password)
+
+    def _client(self, user: str, password: str) -> AdminClient:
+        return AdminClient(
             {
-                "bootstrap.servers": f"127.0.0.1:{port}",
+                "bootstrap.servers": f"127.0.0.1:{self.port}",
                 "security.protocol": "SASL_PLAINTEXT",
                 "sasl.mechanism": "SCRAM-SHA-256",
-                "sasl.username": "admin",
+                "sasl.username": user,
                 "sasl.password": password,
                 "log_level": 0,
             }
@@ -86,6 +89,9 @@ class Broker:
         ):
             for future in futures.values():
                 future.result(timeout=30)
+        for rule, key in keys.items():
+            # It tries again until the broker knows the key.
+            self._client(f"{name}/{rule}", key).list_topics(timeout=30)
         return Hub(name, *(self._connection(name, rule, keys[rule]) for rule in ("send", "listen")))
 
     def forget(self, hub: str, partitions: int = 2) -> None:
@@ -93,6 +99,14 @@ class Broker:
         everything = [TopicPartition(hub, partition, OFFSET_END) for partition in range(partitions)]
         for future in self._admin.delete_records(everything).values():
             future.result(timeout=30)
+
+    def replace(self, hub: str, partitions: int) -> Hub:
+        """Delete a topic and make another one of its name, with other keys, as a changed partition count does."""
+        for future in self._admin.delete_topics([hub]).values():
+            future.result(timeout=30)
+        while hub in self._admin.list_topics(timeout=30).topics:
+            pass
+        return self.hub(hub, partitions)
 
     def _connection(self, hub: str, rule: str, key: str) -> str:
         return (
@@ -157,6 +171,8 @@ def _properties(folder: Path, port: int, controller: int, password: str) -> str:
             f' user_admin="{password}";',
             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users=User:admin",
+            # As Event Hubs does: an event's time is when the hub received it.
+            "log.message.timestamp.type=LogAppendTime",
             "offsets.topic.replication.factor=1",
             "transaction.state.log.replication.factor=1",
             "transaction.state.log.min.isr=1",

@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 
 from pyspark.sql import functions as F
-from streaming_lab import event_hubs, publish, replay
-from streaming_lab.connection import read_options, write_options
+from streaming_lab import event_hubs, hub_runs, publish, replay
+from streaming_lab.connection import write_options
+from streaming_lab.hub_runs import HubRun, Listener
 from streaming_lab.layout import Layout
 from streaming_lab.schemas import HUB_LINE
 
@@ -108,9 +109,9 @@ def test_each_id_is_stored_once_late_rows_are_dropped_and_the_replay_finds_both(
             *[at(2, "late"), at(3000, "late-by-the-edge"), at(3001, "e"), at(3601, "d")],
         ],
     )
-    hub_stream = event_hubs.read_hub(spark, hub.listen, "lab", 4)
-    parsed = event_hubs.parsed(event_hubs.own_run(hub_stream, "run"))
-    for start in event_hubs.starters(parsed, parsed, layout):
+    listener, run = Listener(hub.listen, "lab"), HubRun("run")
+    parsed = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 4), run))
+    for start in event_hubs.starters(parsed, parsed, layout).values():
         start().awaitTermination()
 
     stored = spark.read.format("delta").load(layout.table("hub_events"))
@@ -118,8 +119,7 @@ def test_each_id_is_stored_once_late_rows_are_dropped_and_the_replay_finds_both(
     assert sorted(row.id for row in stored.collect()) == ["a", "b", "before-its-watermark", "c", "d", "e"]
     assert sorted((row.reason, row.offset) for row in aside.collect()) == [("no id", 10), ("not a JSON object", 5)]
 
-    raw = spark.read.format("kafka").options(**read_options(hub.listen, "lab")).load()
-    rows = event_hubs.flat(event_hubs.parsed(event_hubs.own_run(raw, "run")))
+    rows = event_hubs.flat(event_hubs.parsed(hub_runs.as_table(spark, listener, run)))
     rows = replay.by_offset(rows, *replay.read(spark, layout.checkpoint("event_hubs")))
     late = rows.where(F.col("Arrival_Time") <= F.col(replay.LATE_UNTIL))
     assert sorted((row.id, row[replay.BATCH]) for row in late.collect()) == [("late", 3), ("late-by-the-edge", 3)]

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from streaming_lab import event_hubs, generate, measure, publish
+from streaming_lab import event_hubs, generate, hub_runs, measure, publish
+from streaming_lab.hub_runs import Listener
 from streaming_lab.layout import Layout
 from streaming_lab.manifest import new_manifest, write_manifest
 from streaming_lab.runtime import run_queries
@@ -19,18 +20,17 @@ pytest_plugins = ["tests.jobs.broker"]
 DRIVER = """
 import json, sys
 from pathlib import Path
-from streaming_lab import event_hubs, publish
+from streaming_lab import event_hubs, hub_runs, publish
 from streaming_lab.layout import Layout
-from streaming_lab.manifest import read_manifest
 from tests.jobs.cluster import running_spark
 
 storage, work_dir, root, send, listen = json.loads(sys.stdin.read())
 with running_spark(Path(storage), Path(work_dir)) as spark:
     layout = Layout(root)
-    manifest = read_manifest(spark, layout)
-    publish.sending(spark, layout, manifest, send, rate=1000).start()
-    stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, listen, "killed", 100), manifest.id))
-    for start in event_hubs.starters(stream, stream, layout, continuous=True):
+    listener, run = hub_runs.Listener(listen, "killed"), hub_runs.saved_run(spark, layout)
+    publish.sending(spark, layout, run, send, seconds=0.1).start()
+    stream = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 100), run))
+    for start in event_hubs.starters(stream, stream, layout, continuous=True).values():
         start()
     spark.streams.awaitAnyTermination()
 """
@@ -38,12 +38,13 @@ with running_spark(Path(storage), Path(work_dir)) as spark:
 
 @pytest.fixture
 def sent(spark, root, monkeypatch):
-    """A manifest of 600 hub events in 6 files, and nothing else."""
+    """A manifest of 600 hub events in 6 files and the run that is to send them, and nothing else."""
     monkeypatch.setattr(generate, "FILES", 6)
     layout = Layout(root)
     source = generate.write_source(spark, layout, "hub_events", "killed", 0.03)
     manifest = new_manifest("killed", 0.03, {"hub_events": source})
     write_manifest(spark, layout, manifest)
+    hub_runs.save_run(spark, layout, hub_runs.new_run())
     return manifest
 
 
@@ -51,6 +52,7 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
     spark, storage, tmp_path, broker, root, folder, sent
 ):
     layout, hub = Layout(root), broker.hub("killed")
+    listener = Listener(hub.listen, "killed")
     checkpoints = folder / "exercises/checkpoints"
     # The driver finds half of the files, so it is sure to be killed before the end.
     later = sorted((folder / "exercises/input/hub_events").glob("part-*"))[3:]
@@ -60,7 +62,7 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
         lambda: (checkpoints / "publish/commits/2").exists() and (checkpoints / "event_hubs/commits/1").exists(),
         json.dumps([str(storage), str(tmp_path), root, hub.send, hub.listen]),
     )
-    interrupted = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
+    interrupted = measure.event_hubs_ledger(spark, layout, sent, listener)
     assert any("publish has not been run to its end" in problem for problem in interrupted.problems)
 
     for file in later:
@@ -69,10 +71,11 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
     for query in ("publish", "event_hubs", "event_hubs_quarantine"):
         interrupt(checkpoints / query)
 
-    publish.publish(spark, layout, hub.send, 10_000)
-    stream = event_hubs.parsed(event_hubs.own_run(event_hubs.read_hub(spark, hub.listen, "killed", 200), sent.id))
-    run_queries(spark, "event_hubs", layout, event_hubs.starters(stream, stream, layout))
-    finished = measure.event_hubs_ledger(spark, layout, sent, hub.listen, "killed")
+    publish.publish(spark, layout, hub.send, listener, 10_000)
+    run = hub_runs.saved_run(spark, layout)
+    stream = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 200), run))
+    run_queries(spark, "event_hubs", layout, list(event_hubs.starters(stream, stream, layout).values()))
+    finished = measure.event_hubs_ledger(spark, layout, sent, listener)
     assert (finished.remainder, finished.problems) == (0, [])
     assert finished.sent >= 700  # 600 and the batch that was sent twice
     ids = spark.read.format("delta").load(layout.table("hub_events")).select("id")

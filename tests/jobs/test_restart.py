@@ -26,7 +26,7 @@ def start():
     queries.append(windows.write(counts, "windows_tumbling", layout, continuous=False))
     return queries[0]
 
-def kill():
+def kill(_query):
     progress = queries[0].lastProgress
     if progress and progress["batchId"] >= 1:
         os.killpg(0, signal.SIGKILL)

@@ -113,7 +113,7 @@ def test_a_stop_request_ends_a_continuous_task_as_a_success(spark, root, numbers
 def test_the_task_ends_when_its_own_work_is_done(spark, root, numbers):
     seen = []
 
-    def three_rows_are_written():
+    def three_rows_are_written(_query):
         seen[:] = spark.read.schema("value string").parquet(Layout(root).table("numbers")).collect()
         return len(seen) == 3
 

@@ -5,8 +5,9 @@ import sys
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from streaming_lab import concepts, event_hubs, generate, publish, show, verify, windows
+from streaming_lab import concepts, event_hubs, generate, hub_runs, publish, show, verify, windows
 from streaming_lab.connection import read_options
+from streaming_lab.hub_runs import Listener
 from streaming_lab.layout import Layout
 from streaming_lab.runtime import run_queries
 
@@ -31,10 +32,11 @@ class Lab:
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
         settings = windows.use_settings(spark, layout, windows.Settings())
         run_queries(spark, "windows", layout, windows.queries(spark, layout, settings, continuous=False))
-        publish.publish(spark, layout, self.hub.send, RATE)
-        hub = event_hubs.own_run(event_hubs.read_hub(spark, self.hub.listen, "lab", 500), self.manifest.id)
-        parsed = event_hubs.parsed(hub)
-        run_queries(spark, "event_hubs", layout, event_hubs.starters(parsed, parsed, layout))
+        listener = Listener(self.hub.listen, "lab")
+        publish.publish(spark, layout, self.hub.send, listener, RATE)
+        run = hub_runs.saved_run(spark, layout)
+        parsed = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 500), run))
+        run_queries(spark, "event_hubs", layout, list(event_hubs.starters(parsed, parsed, layout).values()))
 
     def tables(self, name):
         return f"delta.`{self.layout.table(name)}`"
@@ -209,7 +211,7 @@ def test_a_hub_whose_retention_is_over_leaves_a_ledger_that_still_balances(lab, 
     broker.forget(lab.hub.name)
     after, failure = run_verify(lab, "event_hubs")
     assert (after["ok"], failure) == (True, "")
-    assert "retention is over" in after["exercises"][0].pop("notes")[0]
+    assert "the hub has lost the events" in after["exercises"][0].pop("notes")[0]
     assert after == before
     with lab.changed("hub_events", "DELETE FROM {table} WHERE Index = 17"):
         _, failure = run_verify(lab, "event_hubs")

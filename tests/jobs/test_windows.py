@@ -158,7 +158,7 @@ def test_the_live_lab_makes_the_events_that_it_counts(spark, root):
     starters = [live_input, *windows.queries(spark, layout, windows.Settings(), continuous=True)]
     rows = {}
 
-    def events_are_counted():
+    def events_are_counted(_query):
         rows.update(
             {query.name: query.lastProgress["numInputRows"] for query in spark.streams.active if query.lastProgress}
         )
