@@ -54,7 +54,8 @@ def main() -> None:
 
     # 3. A shuffle partition for each core; `session` says why.
     print(f"shuffle partitions: {spark.conf.get('spark.sql.shuffle.partitions')}")
-    settings = use_settings(spark, layout, Settings(arguments.size, arguments.slide, arguments.watermark))
+    settings = Settings(arguments.size, arguments.slide, arguments.watermark)
+    use_settings(spark, layout, settings)
     live = [live_input(spark, layout)] if layout.dataset == "live" and arguments.continuous else []
     starters = [*live, *queries(spark, layout, settings, continuous=arguments.continuous)]
     ended = run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
@@ -157,15 +158,15 @@ def read_settings(spark: SparkSession, layout: Layout) -> Settings:
     return Settings(**value) if value else Settings()
 
 
-def use_settings(spark: SparkSession, layout: Layout, settings: Settings) -> Settings:
+def use_settings(spark: SparkSession, layout: Layout, settings: Settings) -> None:
     """Make the settings those of the data set. Other ones than before begin anew: state cannot change its windows."""
     if files.read_json(spark, layout.window_settings) != asdict(settings):
-        # The file is written last, so that an interruption deletes again.
+        # The file goes first and comes last: after an interruption, any settings begin anew.
+        files.delete(spark, layout.window_settings)
         for name in ("windows_tumbling", "windows_sliding"):
             files.delete(spark, layout.checkpoint(name))
             files.delete(spark, layout.table(name))
         files.write_json(spark, layout.window_settings, asdict(settings))
-    return settings
 
 
 # 5. Live: events to watch, as files that appear while the queries run.

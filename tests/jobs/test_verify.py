@@ -30,8 +30,8 @@ class Lab:
         spark, layout = self.spark, self.layout
         self.manifest, _ = generate.generate(spark, layout, "course/student", 0.1)
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
-        settings = windows.use_settings(spark, layout, windows.Settings())
-        run_queries(spark, "windows", layout, windows.queries(spark, layout, settings, continuous=False))
+        windows.use_settings(spark, layout, windows.Settings())
+        run_queries(spark, "windows", layout, windows.queries(spark, layout, windows.Settings(), continuous=False))
         listener = Listener(self.hub.listen, "lab")
         publish.publish(spark, layout, self.hub.send, listener, RATE)
         run = hub_runs.saved_run(spark, layout)

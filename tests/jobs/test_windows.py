@@ -135,6 +135,25 @@ def test_settings_of_an_interrupted_change_are_not_trusted(spark, root, folder):
     }
 
 
+def test_after_an_interrupted_change_of_settings_the_former_ones_count_each_event_once(
+    write_input, rows_of, run_task, monkeypatch
+):
+    write_input("events", [[event("10:00:00")], [event("20:00:00")]])
+    run_task(windows)
+    counted = rows_of("windows_tumbling")
+
+    def interrupted(spark, path, delete=files.delete):
+        if path.endswith("tables/windows_tumbling"):
+            raise KeyboardInterrupt
+        delete(spark, path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(files, "delete", interrupted)
+        run_task(windows, "--size=30 minutes")
+    run_task(windows)
+    assert rows_of("windows_tumbling") == counted
+
+
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
@@ -167,3 +186,5 @@ def test_the_live_lab_makes_the_events_that_it_counts(spark, root):
     run_queries(spark, "windows", layout, starters, until=events_are_counted, continuous=True)
     made = spark.read.schema(EVENT).json(layout.input("events"))
     assert windows.valid(made).count() >= rows["windows_tumbling"] * 0.9
+    each_file = {row["count"] for row in made.groupBy("_metadata.file_name").count().collect()}
+    assert each_file == {windows.LIVE_EVENTS}
