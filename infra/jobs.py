@@ -19,9 +19,9 @@ from infra.stack import Lab
 from infra.storage import Storage
 from infra.workspace import Workspace
 
-# What a run may choose, and what it gets when it does not.
+# What a run may choose, and what it gets when it does not. An empty scale is that of the data, at first 1.
 _PARAMETERS = {
-    "scale": "1",
+    "scale": "",
     "exercises": "concepts,windows,event_hubs",
     "size": "1 hour",
     "slide": "15 minutes",

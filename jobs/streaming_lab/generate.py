@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from streaming_lab import files, generator
 from streaming_lab.arguments import layout_of, positive_number, task_parser
 from streaming_lab.layout import Layout
-from streaming_lab.manifest import Manifest, Source, new_manifest, read_manifest, write_manifest
+from streaming_lab.manifest import Manifest, Source, asked_scale, new_manifest, read_manifest, write_manifest
 from streaming_lab.session import session
 
 FILES = 20
@@ -35,7 +35,7 @@ def main() -> None:
     """Make the input, unless the same input is there already."""
     parser = task_parser("generate", "make the input files of the exercises")
     parser.add_argument("--seed", required=True, help="what the data are made from: course and student")
-    parser.add_argument("--scale", type=positive_number, default=1.0, help="multiplies the number of records")
+    parser.add_argument("--scale", type=_scale, help="multiplies the number of records; empty: as before, at first 1")
     arguments = parser.parse_args()
     if arguments.dataset != "exercises":
         parser.error(f"argument --dataset: {arguments.dataset} is not generated, only exercises is")
@@ -50,19 +50,21 @@ def main() -> None:
     print("streaming-lab-result: " + json.dumps({"changed": changed, "manifest": asdict(manifest)}))
 
 
-def generate(spark: SparkSession, layout: Layout, seed: str, scale: float) -> tuple[Manifest, bool]:
-    """The manifest of the data set's input, and whether it was made now.
+def generate(spark: SparkSession, layout: Layout, seed: str, scale: float | None = None) -> tuple[Manifest, bool]:
+    """The manifest of the data set's input, and whether it was made now; without a scale, it is the one from before.
 
-    Input of another seed or scale, or without a manifest (an interrupted generation), is deleted with everything that
-    was made from it: a checkpoint must never meet files that it does not know.
+    Input of another seed or scale, or without a whole manifest (an interrupted generation), is deleted with everything
+    that was made from it: a checkpoint must never meet files that it does not know.
     """
+    scale = scale or asked_scale(spark, layout) or 1.0
     manifest = read_manifest(spark, layout)
     if manifest is not None and (manifest.seed, manifest.scale) == (seed, scale):
         return manifest, False
 
-    # The manifest goes first, so that an interruption from here on shows in the next run.
+    # A manifest without sources comes first: the next run sees from it that this one was interrupted, and its scale.
+    write_manifest(spark, layout, new_manifest(seed, scale, {}))
     leftovers = [layout.checkpoints, layout.tables, layout.ledgers, layout.window_settings, layout.hub_run]
-    for path in [layout.manifest, *leftovers, layout.inputs]:
+    for path in [*leftovers, *map(layout.input, SOURCES)]:
         files.delete(spark, path)
     sources = {name: write_source(spark, layout, name, seed, scale) for name in SOURCES}
     manifest = new_manifest(seed, scale, sources)
@@ -93,6 +95,11 @@ def write_source(spark: SparkSession, layout: Layout, name: str, seed: str, scal
         late=kinds.get("late", 0),
         duplicates=kinds.get("duplicate", 0),
     )
+
+
+def _scale(text: str) -> float | None:
+    """The job's parameter is empty where a run does not choose."""
+    return positive_number(text) if text else None
 
 
 def input_line(source: str) -> Column:

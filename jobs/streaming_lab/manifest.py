@@ -42,12 +42,18 @@ def new_manifest(seed: str, scale: float, sources: dict[str, Source]) -> Manifes
 def read_manifest(spark: SparkSession, layout: Layout) -> Manifest | None:
     """The data set's manifest, or None when nothing (or nothing whole) was generated."""
     value = files.read_json(spark, layout.manifest)
-    if value is None or value["version"] != VERSION:
+    if value is None or value["version"] != VERSION or not value["sources"]:
         return None
     sources = {name: Source(**counts) for name, counts in value["sources"].items()}
     return Manifest(value["id"], value["seed"], value["scale"], sources)
 
 
+def asked_scale(spark: SparkSession, layout: Layout) -> float | None:
+    """The scale that was last asked for, also by a generation that was interrupted; None before the first."""
+    value = files.read_json(spark, layout.manifest)
+    return None if value is None else float(value["scale"])
+
+
 def write_manifest(spark: SparkSession, layout: Layout, manifest: Manifest) -> None:
-    """Write the manifest, which makes the generation count."""
+    """Write the manifest, which makes the generation count if it has sources."""
     files.write_json(spark, layout.manifest, {"version": VERSION, **asdict(manifest)})

@@ -5,9 +5,9 @@ from collections import Counter
 from functools import cache
 
 import pytest
-from streaming_lab import files, generate, generator
+from streaming_lab import generate, generator
 from streaming_lab.layout import Layout
-from streaming_lab.manifest import read_manifest
+from streaming_lab.manifest import new_manifest, read_manifest, write_manifest
 
 COUNT = 13_000
 
@@ -142,13 +142,38 @@ def test_the_same_input_is_left_alone_and_another_one_clears_what_was_made_from_
     assert changed and second.id != first.id
     assert not result.exists() and not checkpoint.exists()
 
-    # As after an interruption: files, but no manifest.
-    files.delete(spark, layout.manifest)
+    # As after an interruption: files, but no whole manifest.
+    write_manifest(spark, layout, new_manifest("spring/ben", 0.001, {}))
     leftover = folder / "exercises" / "input" / "events" / "part-99999.txt"
     leftover.write_text("{}\n")
     third, changed = generate.generate(spark, layout, "spring/ben", 0.001)
     assert changed and third.id != second.id and third.sources == second.sources
     assert not leftover.exists()
+
+
+def test_without_a_scale_the_one_asked_for_before_counts_also_after_an_interruption(spark, root, run_task, monkeypatch):
+    layout = Layout(root)
+    run_task(generate, "--seed=s", "--scale=0.002")
+    run_task(generate, "--seed=s", "--scale=")
+    assert read_manifest(spark, layout).scale == 0.002
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(generate, "write_source", interrupted)
+        run_task(generate, "--seed=s", "--scale=0.003")
+    assert read_manifest(spark, layout) is None
+    run_task(generate, "--seed=s", "--scale=")
+    assert read_manifest(spark, layout).scale == 0.003
+
+
+def test_above_scale_1_the_hub_s_files_become_more_and_not_larger(spark, root, monkeypatch):
+    monkeypatch.setattr(generate, "HUB_EVENTS_A_FILE", 10)
+    source = generate.write_source(spark, Layout(root), "hub_events", "s", 0.0205)
+    lines = spark.read.text(Layout(root).input("hub_events")).groupBy("_metadata.file_name").count().collect()
+    assert source.files == len(lines) == 41
+    assert {line["count"] for line in lines} == {10}
 
 
 @pytest.mark.parametrize(
