@@ -2,13 +2,13 @@
 
 import base64
 import secrets
-import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from localcloud import ports
 from localcloud.arm import ids
 from localcloud.arm.ids import ResourceId
 from localcloud.errors import AzureError
@@ -93,7 +93,7 @@ class World:
             known = self.store.get(_PORTS, id.lower())
             if known is None:
                 taken = {value["port"] for _, value in self.store.list(_PORTS)}
-                known = {"port": next(port for port in iter(_free_port, None) if port not in taken)}
+                known = {"port": next(port for port in iter(ports.free, None) if port not in taken)}
                 self.store.put(_PORTS, id.lower(), known)
         return int(known["port"])
 
@@ -107,9 +107,3 @@ class World:
         if group is None:
             raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{rid.group}' could not be found.")
         return group
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

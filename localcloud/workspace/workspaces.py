@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from secrets import compare_digest
 
 from starlette.applications import Starlette
@@ -97,9 +98,9 @@ class Workspaces:
         self._stop.set()
         if self._thread:
             self._thread.join(10)
-        with self._lock:
-            for workspace in self._workspaces.values():
-                workspace.close()
+        # All at once: who stops the cloud does not wait for long.
+        with self._lock, ThreadPoolExecutor() as pool:
+            list(pool.map(Workspace.close, self._workspaces.values()))
 
     def _run(self) -> None:
         while not self._stop.wait(1.0):
