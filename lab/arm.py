@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
@@ -56,6 +56,10 @@ class Arm:
         """Every top-level resource of the subscription: `id`, `name`, `type`, `tags`, …"""
         return list(self._pages(f"/subscriptions/{self.subscription}/resources"))
 
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        """Set what is at this path."""
+        self._request("PUT", path, None, body)
+
     def delete(self, resource_id: str) -> None:
         """Delete the resource with this ARM id, which may be gone already; for types that Azure deletes at once."""
         self._request("DELETE", resource_id, _api_version(resource_id))
@@ -87,15 +91,16 @@ class Arm:
                 return
             response = self._request("GET", page["nextLink"], None)
 
-    def _request(self, method: str, path: str, api_version: str | None) -> httpx.Response:
+    def _request(
+        self, method: str, path: str, api_version: str | None, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
         from httpx import HTTPError
 
         parameters = {"api-version": api_version} if api_version else None
         for attempt in range(5):
             try:
-                response = self._http.request(
-                    method, path, params=parameters, headers={"Authorization": f"Bearer {self._token()}"}
-                )
+                headers = {"Authorization": f"Bearer {self._token()}"}
+                response = self._http.request(method, path, params=parameters, headers=headers, json=body)
             except HTTPError as error:
                 raise LabError("azure", f"{self._http.base_url} does not answer ({error})") from None
             if response.status_code != 429 or attempt == 4:

@@ -72,6 +72,9 @@ class Cloud(Protocol):
     def storage(self) -> Path | None:
         """The folder with a folder for each storage account, when it is on this machine."""
 
+    def rehearse(self, latencies: float) -> None:
+        """Let creations and deletions take so many times as long as on Azure; raises LabError on Azure."""
+
     def release(self, report: Report) -> bool:
         """Stop what runs for the command when nothing is left in the cloud and nobody makes anything in it.
 
@@ -161,6 +164,10 @@ class LocalCloud:
     def storage(self) -> Path:
         """Spark's folder for `abfss://`."""
         return self.state / "storage"
+
+    def rehearse(self, latencies: float) -> None:
+        """The local cloud keeps the setting until its last lab is down."""
+        self.arm().put("/local/rehearsal", {"latencies": latencies})
 
     def release(self, report: Report) -> bool:
         """Stop the background process when no group is left, and remove all that it and the engine wrote.
@@ -322,6 +329,10 @@ class AzureCloud:
     def storage(self) -> None:
         """On Azure, where nothing can be kept without cost."""
         return
+
+    def rehearse(self, latencies: float) -> None:
+        """Refused: Azure takes the time that it takes."""
+        raise LabError("--latencies", "it is for rehearsals on the local cloud", "Leave it out.", code=2)
 
     def release(self, report: Report) -> bool:
         """Nothing of Azure runs for the command."""

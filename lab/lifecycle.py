@@ -15,7 +15,7 @@ from lab.leftovers import delete_metastore_objects, delete_remaining, leftovers,
 from lab.locks import held
 from lab.overrides import current_config, keep_overrides, kept_overrides
 from lab.program import preload
-from lab.project import Project, StackConfig, ensure_usable, stack_config, validate
+from lab.project import Project, StackConfig, ensure_usable, stack_config, text, validate
 from lab.recovery import finish_interrupted
 from lab.report import Report
 from lab.state import State, read
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # How long `down` lets running queries finish their batch, in seconds: what they write is deleted anyway.
 PATIENCE_SECONDS = 20.0
+
+# Keys of the configuration, and outputs of the same name.
+FIXED = ("location", "noPublicIp")
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,19 @@ class DownResult:
     stopped: bool
 
 
-def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], report: Report) -> UpResult:
-    """Make the lab, or bring it up to date, or finish what an interrupted `up` began."""
+def up(
+    project: Project,
+    cloud: Cloud,
+    student: str,
+    given: Sequence[str],
+    report: Report,
+    *,
+    latencies: float | None = None,
+) -> UpResult:
+    """Make the lab, or bring it up to date, or finish what an interrupted `up` began.
+
+    latencies: from now on, creations and deletions take so many times as long as on Azure (on the local cloud alone)
+    """
     kept = kept_overrides(cloud, student)
     config = stack_config(project, student, kept, given)
     validate(project, config)
@@ -53,6 +67,9 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
     engine = Engine(project, cloud, student)
     with held(engine.lock, "lab up", report):
         cloud.prepare(report)
+        if latencies is not None:
+            cloud.rehearse(latencies)
+        _refuse_change(project, config, engine.state())
         keep_overrides(cloud, student, config.overrides)
         try:
             prepare_stack(engine, config, report)
@@ -66,6 +83,18 @@ def up(project: Project, cloud: Cloud, student: str, given: Sequence[str], repor
             # A value that the cloud refused must not stand in the next one's way; an interrupted `up` goes on with it.
             keep_overrides(cloud, student, kept)
             raise
+
+
+def _refuse_change(project: Project, config: StackConfig, state: State | None) -> None:
+    """Refuse another value of what stays as it is while a lab exists: Azure would fail half-way, or replace it all."""
+    made, asked = state.outputs if state else {}, config.of(project.name)
+    for key in FIXED:
+        if key in made and text(made[key]) != asked.get(key):
+            raise LabError(
+                f"config {project.name}:{key}",
+                f"it is {asked.get(key)}, but this lab has {text(made[key])}, and it is fixed while a lab exists",
+                "Set it back, or run lab down first. Nothing was changed.",
+            )
 
 
 def prepare_stack(engine: Engine, config: StackConfig, report: Report) -> None:

@@ -71,6 +71,10 @@ def up(
     config: Annotated[
         list[str] | None, typer.Option("--config", "-c", metavar="KEY=VALUE", help="Set a config key, now and later.")
     ] = None,
+    latencies: Annotated[
+        float | None,
+        typer.Option(min=0, max=10, help="Local cloud: take so many times as long as Azure from now on; 0: no time."),
+    ] = None,
     cloud: CloudOption = "local",
     student: StudentOption = "dev",
     as_json: JsonOption = False,
@@ -82,7 +86,7 @@ def up(
     with session.screen.working("up") as watch:
         from lab import lifecycle
 
-        done = lifecycle.up(session.project, session.cloud, student, config or [], session.screen)
+        done = lifecycle.up(session.project, session.cloud, student, config or [], session.screen, latencies=latencies)
     session.screen.line(
         "up", f"{done.resources} resources on {session.cloud.title}, {done.changed} changed", watch.seconds
     )

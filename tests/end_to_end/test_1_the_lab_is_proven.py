@@ -2,6 +2,7 @@
 
 import base64
 import json
+import urllib.request
 
 import pytest
 from databricks.sdk.service import jobs, workspace
@@ -69,8 +70,12 @@ def test_late_duplicate_and_malformed_records_are_really_there_and_really_remove
     assert all(row["quarantined"] > 0 for row in lab.ledger["exercises"])
 
 
-def test_a_second_up_and_run_change_nothing(lab):
-    assert "0 changed" in lab("up")
+def test_a_second_up_and_run_change_nothing_and_a_rehearsal_is_switched_on(lab):
+    assert "0 changed" in lab("up", "--latencies", "0.001")
+    asked = urllib.request.Request(f"{lab.endpoint['arm']}/local/rehearsal")
+    asked.add_header("Authorization", f"Bearer {lab.token}")
+    with urllib.request.urlopen(asked) as answer:
+        assert json.load(answer) == {"latencies": 0.001}
     assert lab.json("run")["exercises"] == lab.ledger["exercises"]
 
 

@@ -59,6 +59,12 @@ def test_the_signed_in_subscription_is_the_engines(project, az):
     assert "PULUMI_BACKEND_URL" not in cloud.engine_env()
 
 
+def test_azure_takes_its_own_time(project):
+    with pytest.raises(LabError, match="--latencies: it is for rehearsals on the local cloud") as refused:
+        AzureCloud(project).rehearse(1)
+    assert refused.value.code == 2
+
+
 def test_a_shell_of_the_local_cloud_cannot_deploy_to_azure(project, az, monkeypatch):
     monkeypatch.setenv("STREAMING_LAB_SHELL", "local")
     with pytest.raises(LabError, match="this shell is set up for the local cloud"):

@@ -113,6 +113,14 @@ def test_a_value_with_which_up_failed_is_not_kept(project, cloud, report):
     assert kept_overrides(cloud, "dev") == {"streaming-lab:location": "x"}
 
 
+def test_what_is_fixed_while_a_lab_exists_is_refused_and_not_kept(project, cloud, report):
+    write(project, "pulumi.export('noPublicIp', config.require_bool('noPublicIp'))")
+    lifecycle.up(project, cloud, "dev", [], report)
+    with pytest.raises(LabError, match="config streaming-lab:noPublicIp: it is true, but this lab has false"):
+        lifecycle.up(project, cloud, "dev", ["noPublicIp=true"], report)
+    assert lifecycle.up(project, cloud, "dev", [], report).outputs == {"noPublicIp": False}
+
+
 def test_who_is_not_logged_in_to_a_backend_is_told_to_and_nothing_is_kept(project, cloud, report):
     nobody = NoLogin(project)
     with pytest.raises(LabError, match="pulumi: PULUMI_ACCESS_TOKEN must be set") as refused:
