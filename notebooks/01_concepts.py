@@ -15,9 +15,9 @@
 
 # MAGIC %md
 # MAGIC ## 0. Where everything is
-# MAGIC `root` is the lab's container, `dataset` a folder in it. `databricks` reads the public files that every real
-# MAGIC workspace has. Tables and checkpoints of this notebook go to a folder of their own, `notebook`, so that you
-# MAGIC may break them without touching what the job made.
+# MAGIC `root` is the lab's container (`lab status --json` prints it), `dataset` a folder in it. `databricks` reads the public
+# MAGIC files that every real workspace has. Tables and checkpoints of this notebook go to a folder of their own, `notebook`,
+# MAGIC so that you may break them without touching what the job made.
 
 # COMMAND ----------
 
@@ -25,11 +25,12 @@ dbutils.widgets.text("root", "")
 dbutils.widgets.text("dataset", "exercises")
 
 from streaming_lab import concepts, files
+from streaming_lab.arguments import storage_url
 from streaming_lab.layout import Layout
 from streaming_lab.session import session
 
 spark = session()
-layout = Layout(dbutils.widgets.get("root").rstrip("/"), dbutils.widgets.get("dataset"))
+layout = Layout(storage_url(dbutils.widgets.get("root")), dbutils.widgets.get("dataset"))
 mine = f"{layout.home}/notebook/concepts"
 print(f"input   {layout.input('activity')}")
 print(f"output  {mine}")

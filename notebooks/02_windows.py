@@ -14,6 +14,7 @@
 
 # MAGIC %md
 # MAGIC ## 0. Where everything is, and the windows' settings
+# MAGIC `root` is the lab's container: `lab status --json` prints it. `dataset` is a folder in it.
 
 # COMMAND ----------
 
@@ -26,21 +27,29 @@ dbutils.widgets.text("watermark", "2 hours")
 from pyspark.sql import functions as F
 
 from streaming_lab import files, windows
-from streaming_lab.arguments import duration
+from streaming_lab.arguments import duration, storage_url
 from streaming_lab.layout import Layout
 from streaming_lab.schemas import EVENT
 from streaming_lab.session import session
 
 spark = session()
-layout = Layout(dbutils.widgets.get("root").rstrip("/"), dbutils.widgets.get("dataset"))
+layout = Layout(storage_url(dbutils.widgets.get("root")), dbutils.widgets.get("dataset"))
 size, slide, watermark = (duration(dbutils.widgets.get(name)) for name in ("size", "slide", "watermark"))
 mine = f"{layout.home}/notebook/windows"
 files.delete(spark, mine)
 
 # COMMAND ----------
 
-table = windows.valid(spark.read.schema(EVENT).json(layout.input("events")))
+# MAGIC %md
+# MAGIC Some lines are malformed: cut off, or with a word where the time belongs. They cannot be counted, and they do not vanish
+# MAGIC either: `quarantine` keeps their text with the reason, `valid` takes all others.
+
+# COMMAND ----------
+
+lines = spark.read.schema(EVENT).json(layout.input("events"))
+table = windows.valid(lines)
 display(table.limit(5))
+display(windows.quarantine(lines).limit(5))
 
 # COMMAND ----------
 
