@@ -44,12 +44,13 @@ def namespace(kinds: str, first: str) -> list[str]:
 class Lab:
     """The `lab` command against one state folder, and the ways in that a user's own programs have.
 
-    variables: what differs in the environment; within: the start of a command that runs `lab`
+    variables: what differs in the environment; within: the start of a command that runs `lab`; root: the checkout
     """
 
     state: Path
     variables: dict[str, str] = field(default_factory=dict)
     within: list[str] = field(default_factory=list)
+    root: Path = ROOT
     ledger: dict = field(default_factory=dict)
     _outputs: dict[str, dict] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Lab:
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
             [*self.within, Path(sys.executable).with_name("lab"), *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
