@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -147,7 +147,12 @@ def explain_progress(query: StreamingQuery) -> None:
 def explain_active_streams(spark: SparkSession, query: StreamingQuery) -> None:
     """Print which streams are active, and whether one of them ends within 5 seconds."""
     print(f"active streams: {active(spark)}")
-    ended = query.awaitTermination(5)
+    try:
+        ended = query.awaitTermination(5)
+    except StreamingQueryException:
+        # Who waits for a query gets its failure; `exception()` tells it to everybody else.
+        print(f"awaitTermination(5) of {query.name}: it has failed")
+        return
     print(f"awaitTermination(5) of {query.name}: {ended} ({'it has ended' if ended else 'it still runs'})")
 
 

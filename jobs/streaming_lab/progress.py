@@ -18,10 +18,14 @@ class Progress:
         self._task = task
         self._dataset = dataset
         self._spark_ui = spark_ui
-        self._rows: dict[str, dict[int, int]] = {}
+        self._batches: dict[str, dict[int, tuple[int, int]]] = {}
 
     def report(self, queries: Sequence[StreamingQuery], *, active: bool) -> dict[str, Any]:
-        """One report: the task, and for each query its batch, input rows, rows per second, watermark and message."""
+        """One report: the task, and for each query its batch, rows, speed, watermark, dropped groups and message.
+
+        `dropped` is Spark's own count of what came too late, over all batches: of groups, after the rows of a batch
+        were summed up, and not of input rows.
+        """
         return {
             "task": self._task,
             "dataset": self._dataset,
@@ -32,21 +36,24 @@ class Progress:
         }
 
     def _query(self, query: StreamingQuery) -> dict[str, Any]:
-        rows = self._rows.setdefault(str(query.id), {})
-        recent = query.recentProgress
-        for progress in recent:
+        batches = self._batches.setdefault(str(query.id), {})
+        last = query.lastProgress
+        skipped = last is not None and not {last["batchId"], last["batchId"] - 1} & batches.keys()
+        for progress in query.recentProgress if skipped else [last] if last else []:
+            dropped = sum(state["numRowsDroppedByWatermark"] for state in progress["stateOperators"])
             # A trigger without new data repeats the number of the batch before it, with no rows.
-            rows[progress["batchId"]] = max(progress["numInputRows"], rows.get(progress["batchId"], 0))
-        last = recent[-1] if recent else None
+            counts = (progress["numInputRows"], dropped)
+            batches[progress["batchId"]] = max(counts, batches.get(progress["batchId"], counts))
         watermark = last["eventTime"].get("watermark") if last else None
         return {
             "name": query.name,
             "id": str(query.id),
             "active": query.isActive,
             "batch": last["batchId"] if last else -1,
-            "input_rows": sum(rows.values()),
+            "input_rows": sum(rows for rows, _ in batches.values()),
             "rows_per_second": round(last["processedRowsPerSecond"], 1) if last else 0.0,
             "watermark": None if watermark == NO_WATERMARK else watermark,
+            "dropped": sum(dropped for _, dropped in batches.values()),
             "message": query.status["message"],
         }
 
@@ -56,6 +63,7 @@ def line(report: dict[str, Any]) -> str:
     parts = [
         f"{query['name']}: batch {query['batch']}, {query['input_rows']:,} rows, {query['rows_per_second']:,.0f} rows/s"
         + (f", watermark {query['watermark']}" if query["watermark"] else "")
+        + (f", {query['dropped']:,} late groups dropped" if query["dropped"] else "")
         for query in report["queries"]
     ]
     return " | ".join(parts)

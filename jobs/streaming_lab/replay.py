@@ -57,8 +57,11 @@ def _checkpoint(path: str, texts: dict[tuple[str, str], str]) -> Checkpoint:
     gone = sorted(set(range(max(committed, default=-1) + 1)) - (set(committed) & offsets.keys()))
     if gone:
         raise ValueError(f"checkpoint {path} lacks batch {gone[0]}, so its rows cannot be told from later ones")
-    watermarks = tuple(int(json.loads(offsets[batch][1])["batchWatermarkMs"]) for batch in committed)
-    ends = [{} if offsets[batch][2] == "-" else json.loads(offsets[batch][2]) for batch in committed]
+    try:
+        watermarks = tuple(int(json.loads(offsets[batch][1])["batchWatermarkMs"]) for batch in committed)
+        ends = [{} if offsets[batch][2] == "-" else json.loads(offsets[batch][2]) for batch in committed]
+    except (IndexError, KeyError):
+        raise ValueError(f"checkpoint {path} has a damaged file in offsets") from None
     if any("logOffset" in end for end in ends):
         log = [
             json.loads(line) for (folder, _), text in texts.items() if folder == "0" for line in text.splitlines()[1:]

@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
 from streaming_lab import files, measure
@@ -47,7 +48,9 @@ def main() -> None:
 
     # Side by side: each is many short Spark jobs, and much of their time is planning.
     with ThreadPoolExecutor(len(EXERCISES)) as pool:
-        ledgers = list(pool.map(ledger, arguments.exercises))
+        # Each thread has a copy of this one's properties, such as the job group by which a run is cancelled.
+        measured = [pool.submit(inheritable_thread_target(spark)(ledger), name) for name in arguments.exercises]
+    ledgers = [one.result() for one in measured]
     save(spark, layout, manifest, before, ledgers)
     report(ledgers)
 
@@ -82,7 +85,7 @@ def save(
     """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger from before."""
     entries = before | {ledger.name: ledger.as_dict() for ledger in ledgers}
     exercises = [entries[name] for name in EXERCISES if name in entries]
-    ok = not any("problems" in entry for entry in exercises)
+    ok = not any(entry.get("problems") for entry in exercises)
     files.make_folder(spark, layout.ledgers)
     files.write_json(spark, layout.ledger, {"manifest": manifest.id, "ok": ok, "exercises": exercises})
 

@@ -58,9 +58,7 @@ def main() -> None:
     use_settings(spark, layout, settings)
     live = [live_input(spark, layout)] if layout.dataset == "live" and arguments.continuous else []
     starters = [*live, *queries(spark, layout, settings, continuous=arguments.continuous)]
-    ended = run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
-    for query in ended:
-        print(f"{query.name}: {dropped(query):,} groups of late rows dropped by the watermark")
+    run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
 
 
 def read_events(spark: SparkSession, path: str, files_per_batch: int = FILES_PER_BATCH) -> DataFrame:
@@ -144,12 +142,6 @@ def queries(
         return lambda: write(frame, name, layout, continuous=continuous)
 
     return [starter(name, frame) for name, frame in frames.items()]
-
-
-def dropped(query: StreamingQuery) -> int:
-    """The groups that the query dropped as late, by Spark's own count: after rows of a batch were summed up."""
-    operators = [operator for progress in query.recentProgress for operator in progress["stateOperators"]]
-    return sum(int(operator["numRowsDroppedByWatermark"]) for operator in operators)
 
 
 def read_settings(spark: SparkSession, layout: Layout) -> Settings:

@@ -136,7 +136,7 @@ def test_a_report_has_what_the_command_shows(spark, root, numbers, workspace):
     link = spark.sparkContext.uiWebUrl
     assert report == {"task": "test", "dataset": "exercises", "spark_ui": link, "active": False}
     assert query.pop("id") and query.pop("message") and query.pop("rows_per_second") > 0
-    assert query == {"name": "numbers", "active": False, "batch": 2, "input_rows": 3, "watermark": None}
+    assert query == {"name": "numbers", "active": False, "batch": 2, "input_rows": 3, "watermark": None, "dropped": 0}
 
 
 def test_a_workspace_that_refuses_does_not_end_the_task(spark, root, numbers, workspace, caplog):

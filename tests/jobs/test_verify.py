@@ -14,7 +14,7 @@ from streaming_lab.runtime import run_queries
 pytest_plugins = ["tests.jobs.broker"]
 
 
-RATE = 500  # events a second
+RATE = 250  # events a second: far fewer than could be sent
 
 
 class Lab:
@@ -181,6 +181,17 @@ def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
     assert "lacks batch 2" in verdict["exercises"][0]["problems"][0]
 
 
+def test_a_cut_off_file_of_a_checkpoint_is_named(lab, run_verify):
+    offsets = lab.folder / "exercises/checkpoints/stream_1p/offsets/2"
+    whole = offsets.read_text()
+    offsets.write_text(whole.splitlines()[0])
+    try:
+        verdict, _ = run_verify(lab, "concepts")
+    finally:
+        offsets.write_text(whole)
+    assert "stream_1p has a damaged file in offsets" in verdict["exercises"][0]["problems"][0]
+
+
 def test_a_missing_data_file_of_a_table_is_a_sentence(lab, run_verify):
     data_files = lab.spark.read.format("delta").load(lab.layout.table("hub_events")).inputFiles()
     with without(lab, "tables/hub_events", data_files[0].rsplit("/", 1)[-1]):
@@ -216,6 +227,9 @@ def test_a_hub_whose_retention_is_over_leaves_a_ledger_that_still_balances(lab, 
     with lab.changed("hub_events", "DELETE FROM {table} WHERE Index = 17"):
         _, failure = run_verify(lab, "event_hubs")
     assert "event_hubs: the remainder is 1" in failure
+    # A ledger with a problem vouches for nothing.
+    _, failure = run_verify(lab, "event_hubs")
+    assert "the hub has 0 of 2,000 events" in failure
 
 
 @pytest.mark.parametrize(
