@@ -15,7 +15,7 @@ class Sizes:
 
     rounds: measurements of each side, of which the median counts
     window_events, window_files: input of exercise 2
-    original_events, original_files: its smaller input for the original settings, which take half a minute a file
+    original_events, original_files: its smaller input for the original settings, which are slow
     hub_events: events in the topic of exercise 3, about 340 bytes each
     live_rate, live_warm_up, live_seconds: events a second, and for how long before and during the measurement
     scale: of `lab run` in the whole cycle

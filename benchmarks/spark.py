@@ -24,9 +24,6 @@ from localcloud.settings import Settings
 AUTHORITY = "lab@benchmark.dfs.core.windows.net"
 ROOT_URL = f"abfss://{AUTHORITY}"
 
-# What the local cluster sets for its file systems; without them Spark and Hadoop do what they do by default.
-_FILE_SYSTEM_SETTINGS = ("spark.hadoop.fs.", "spark.sql.streaming.checkpointFileManagerClass")
-
 
 def settings(state: Path) -> Settings:
     """The local cloud's settings as `lab up` makes them."""
@@ -42,31 +39,23 @@ def storage(state: Path) -> Path:
     return folder
 
 
-def in_fresh_jvm(state: Path, work: Callable[..., Any], *args: Any, default_file_systems: bool = False) -> Any:
-    """What `work(spark, *args)` returns, from a new Python process with a new JVM.
-
-    default_file_systems: without the local cluster's file system settings (and so without `ROOT_URL`)
-    """
+def in_fresh_jvm(state: Path, work: Callable[..., Any], *args: Any) -> Any:
+    """What `work(spark, *args)` returns, from a new Python process with a new JVM."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_work, state, default_file_systems, work, args).result()
+        return pool.submit(_work, state, work, args).result()
 
 
-def _work(state: Path, default_file_systems: bool, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    with _benchmark_jvm(state, default_file_systems) as (port, secret):
+def _work(state: Path, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    with _benchmark_jvm(state) as (port, secret):
         SparkContext(gateway=connect(port, secret))
         return work(session(), *args)
 
 
 @contextmanager
-def _benchmark_jvm(state: Path, default_file_systems: bool) -> Iterator[tuple[int, str]]:
+def _benchmark_jvm(state: Path) -> Iterator[tuple[int, str]]:
     mounts = {AUTHORITY: storage(state)}
     spec = ClusterSpec("benchmark", os.cpu_count() or 1, {}, {}, mounts, state / "cluster", "", "")
-    conf_dir = write_conf(spec)
-    if default_file_systems:
-        defaults = conf_dir / "spark-defaults.conf"
-        kept = [line for line in defaults.read_text().splitlines() if not line.startswith(_FILE_SYSTEM_SETTINGS)]
-        defaults.write_text("\n".join(kept) + "\n")
-    with running_jvm(settings(state), conf_dir, spec.work_dir) as address:
+    with running_jvm(settings(state), write_conf(spec), spec.work_dir) as address:
         yield address
 
 
