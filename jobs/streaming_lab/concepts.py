@@ -16,9 +16,6 @@ from streaming_lab.runtime import run_queries, with_trigger
 from streaming_lab.schemas import ACTIVITY, CORRUPT
 from streaming_lab.session import session
 
-TRIGGER = "3 seconds"
-"""How often the continuous query looks for new files."""
-
 QUARANTINE_FILES = 1000
 """Bad rows are few: one batch spares them many small commits."""
 
@@ -105,7 +102,7 @@ def write(rows: DataFrame, name: str, table: str, checkpoint: str, *, continuous
     The checkpoint remembers which files are done, so a query that starts again goes on where it was, each row once.
     """
     writer = rows.writeStream.format("delta").outputMode("append").queryName(name)
-    writer = with_trigger(writer.option("checkpointLocation", checkpoint), continuous=continuous, every=TRIGGER)
+    writer = with_trigger(writer.option("checkpointLocation", checkpoint), continuous=continuous)
     return writer.start(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from streaming_lab import files, generator
 from streaming_lab.arguments import layout_of, positive_number, task_parser
 from streaming_lab.layout import Layout
 from streaming_lab.manifest import Manifest, Source, asked_scale, new_manifest, read_manifest, write_manifest
+from streaming_lab.result import print_result
 from streaming_lab.session import session
 
 FILES = 20
@@ -47,7 +47,7 @@ def main() -> None:
             f"{source.late:,} late, {source.duplicates:,} duplicates"
         )
     print("The input was made." if changed else "The same input was there; nothing was changed.")
-    print("streaming-lab-result: " + json.dumps({"changed": changed, "manifest": asdict(manifest)}))
+    print_result({"changed": changed, "manifest": asdict(manifest)})
 
 
 def generate(spark: SparkSession, layout: Layout, seed: str, scale: float | None = None) -> tuple[Manifest, bool]:

@@ -23,6 +23,7 @@ from streaming_lab.manifest import Source
 from streaming_lab.replay import Checkpoint
 
 _MANY = 3
+_AS_EVER: dict[str, Any] = {"whole": True, "problems": [], "notes": []}
 
 
 class CannotMeasure(Exception):
@@ -55,11 +56,8 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """The machine-readable form: the terms, and what else there is to say, if anything."""
-        values = asdict(self)
-        more = {name: values.pop(name) for name in ("whole", "problems", "notes")}
-        if self.whole:
-            del more["whole"]
-        return {**values, "remainder": self.remainder} | {name: said for name, said in more.items() if said != []}
+        said = {name: value for name, value in asdict(self).items() if name not in _AS_EVER or value != _AS_EVER[name]}
+        return {**said, "remainder": self.remainder}
 
     def problem(self, sentence: str) -> None:
         """Note a problem."""

@@ -14,6 +14,9 @@ from streaming_lab.control import ControlFolder
 from streaming_lab.layout import Layout
 from streaming_lab.progress import Progress, line
 
+TRIGGER = "3 seconds"
+"""How often a continuous query looks for new data."""
+
 REPORT_EVERY = 2.0
 """Seconds between two reports, and between two looks for a stop request."""
 
@@ -30,9 +33,9 @@ class QueryFailed(RuntimeError):
     """A query of the task failed; the message is one sentence with the query's name and Spark's reason."""
 
 
-def with_trigger(writer: DataStreamWriter, *, continuous: bool, every: str = "3 seconds") -> DataStreamWriter:
-    """Bounded: all that is there now, in batches of the source's limits. Continuous: a batch `every` so often."""
-    return writer.trigger(processingTime=every) if continuous else writer.trigger(availableNow=True)
+def with_trigger(writer: DataStreamWriter, *, continuous: bool) -> DataStreamWriter:
+    """Bounded: all that is there now, in batches of the source's limits. Continuous: a batch every 3 seconds."""
+    return writer.trigger(processingTime=TRIGGER) if continuous else writer.trigger(availableNow=True)
 
 
 def run_queries(

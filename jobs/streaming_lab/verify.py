@@ -1,7 +1,6 @@
 """Task `verify`: the ledgers of the exercises, and an error when one of them does not balance."""
 
 import argparse
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +14,7 @@ from streaming_lab.hub_runs import Listener
 from streaming_lab.layout import Layout
 from streaming_lab.ledger import Ledger
 from streaming_lab.manifest import Manifest, read_manifest
+from streaming_lab.result import print_result
 from streaming_lab.session import session
 
 EXERCISES = ("concepts", "windows", "event_hubs")
@@ -60,7 +60,7 @@ def report(ledgers: list[Ledger]) -> None:
     print(text(ledgers))
     problems = [f"{ledger.name}: {problem}" for ledger in ledgers for problem in ledger.problems]
     result = {"ok": not problems, "exercises": [ledger.as_dict() for ledger in ledgers]}
-    print(f"streaming-lab-result: {json.dumps(result)}", flush=True)
+    print_result(result)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise SystemExit(f"The ledger does not balance: {problems[0]}{more}")

@@ -12,12 +12,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 from streaming_lab import files, generator
 from streaming_lab.arguments import duration, layout_of, seconds, task_parser
 from streaming_lab.layout import Layout
-from streaming_lab.runtime import run_queries, with_trigger
+from streaming_lab.runtime import TRIGGER, run_queries, with_trigger
 from streaming_lab.schemas import ACTIONS, CORRUPT, EVENT
 from streaming_lab.session import session
-
-TRIGGER = "3 seconds"
-"""How often the continuous queries look for new files."""
 
 FILES_PER_BATCH = 8
 """Few enough for three batches: late rows are dropped by the watermark of the batch before, so not in the first two."""
@@ -118,7 +115,7 @@ def write(rows: DataFrame, name: str, layout: Layout, *, continuous: bool) -> St
     """Start the query that appends a frame's rows to the Delta table of its name."""
     writer = rows.writeStream.format("delta").outputMode("append").queryName(name)
     writer = writer.option("checkpointLocation", layout.checkpoint(name))
-    return with_trigger(writer, continuous=continuous, every=TRIGGER).start(layout.table(name))
+    return with_trigger(writer, continuous=continuous).start(layout.table(name))
 
 
 def outputs(to_count: DataFrame, to_quarantine: DataFrame, settings: Settings) -> dict[str, DataFrame]:

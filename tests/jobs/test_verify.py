@@ -235,10 +235,10 @@ def test_a_hub_whose_retention_is_over_leaves_a_ledger_that_still_balances(lab, 
 @pytest.mark.parametrize(
     ("table", "columns", "first"),
     [
-        ("concepts", {"Recorded_At", "User_ID"}, None),
-        ("windows", {"start", "end", "action", "count"}, "2026-01-0"),
+        ("activity", {"Recorded_At", "User_ID"}, None),
+        ("windows_tumbling", {"start", "end", "action", "count"}, "2026-01-0"),
         ("hub_events", {"Arrival_Time", "Creation_Time", "id", "city"}, None),
-        ("quarantine", {"exercise", "reason", "raw"}, "activity"),
+        ("windows_quarantine", {"reason", "raw"}, "not JSON"),
     ],
 )
 def test_show_prints_a_table_and_its_rows_as_json(lab, monkeypatch, capsys, table, columns, first):
@@ -255,7 +255,7 @@ def test_show_prints_a_table_and_its_rows_as_json(lab, monkeypatch, capsys, tabl
     ("arguments", "sentence"),
     [
         (["--table=nonsense"], "nonsense"),
-        (["--table=windows", "--limit=0"], "'0' is not a number from 1 to 1000"),
+        (["--table=activity", "--limit=0"], "'0' is not a number from 1 to 1000"),
     ],
 )
 def test_show_refuses_what_it_cannot_show(monkeypatch, arguments, sentence):
