@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,22 +170,22 @@ class Engine:
         """Run an engine operation in a thread, so that Ctrl-C reaches us first and then the engine, once."""
         cli = workspace.pulumi_command
         assert isinstance(cli, Cli)
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(operation)
-            interrupted = False
-            while True:
-                try:
-                    running.result()
-                    # After a request to stop too: then it was complete before that had an effect.
-                    return
-                except KeyboardInterrupt:
-                    events.report.line("stopping", "after the step under way (Ctrl-C again: at once)")
-                    interrupted = True
-                    cli.interrupt()
-                except auto.CommandError as error:
-                    if not interrupted:
-                        raise self._failed(error, events, command) from None
-                    break
+        interrupted = False
+
+        def stop(*_: object) -> None:
+            nonlocal interrupted
+            interrupted = True
+            events.report.line("stopping", "after the step under way (Ctrl-C again: at once)")
+            cli.interrupt()
+
+        with ThreadPoolExecutor(1) as pool, _on_ctrl_c(stop):
+            try:
+                pool.submit(operation).result()
+                # After a request to stop too: then it was complete before that had an effect.
+                return
+            except auto.CommandError as error:
+                if not interrupted:
+                    raise self._failed(error, events, command) from None
         raise Interrupted(
             command,
             f"interrupted; {self._recorded()} resources exist",
@@ -222,6 +223,21 @@ class Engine:
         if _NOT_LOGGED_IN.search(message):
             advice = "Run pulumi login, then run the same command again."
         return LabError(what, message, advice, detail=_detail(error, log))
+
+
+@contextlib.contextmanager
+def _on_ctrl_c(stop: Callable[..., None]) -> Iterator[None]:
+    """Call `stop` on Ctrl-C; an exception in the middle of whatever the main thread does could lose the request.
+
+    Who started this process so that it ignores Ctrl-C, as shells do in the background, still has it ignored.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _detail(error: auto.CommandError, log: Sequence[str]) -> str:
