@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,24 @@ def tasks_of(exercises: Sequence[str]) -> list[str] | None:
     return [task for task in TASKS if task in needed]
 
 
-def run(workspace: Workspace, exercises: Sequence[str], scale: float | None, report: Report) -> Outcome:
+def settings(scale: float | None, size: str | None, slide: str | None, watermark: str | None) -> dict[str, str]:
+    """The job parameters that were given; raises LabError for one that is no length of time."""
+    lengths = {"size": size, "slide": slide, "watermark": watermark}
+    given = {name: text for name, text in lengths.items() if text is not None}
+    for name, text in given.items():
+        if not re.fullmatch(r"[1-9]\d{0,5} (second|minute|hour|day)s?", text):
+            raise LabError(f"--{name}", f"{text} is not a length of time such as '15 minutes' or '1 hour'", code=2)
+    return given if scale is None else {**given, "scale": f"{scale:g}"}
+
+
+def run(workspace: Workspace, exercises: Sequence[str], given: Mapping[str, str], report: Report) -> Outcome:
     """Run exercises and follow them to the end; raises LabError with the first task's failure.
 
-    A run that is under way with the same tasks is followed instead; another one is waited for.
+    given: the job parameters that differ from their defaults, see `settings`. A run that is under way with the same
+    tasks and parameters is followed instead; another one is waited for.
     """
     tasks = tasks_of(exercises)
-    parameters = {"exercises": ",".join(exercises), **({} if scale is None else {"scale": f"{scale:g}"})}
+    parameters = {"exercises": ",".join(exercises), **given}
     run_id = _join(workspace, tasks or list(TASKS), parameters, report)
     if run_id is None:
         report.now("starting")

@@ -99,7 +99,10 @@ def run_exercises(
         list[str] | None, typer.Argument(help="concepts, windows, event_hubs (default: all), or live.")
     ] = None,
     *,
-    scale: Annotated[float | None, typer.Option("--scale", min=0.001, help="Multiply the amount of data.")] = None,
+    scale: Annotated[float | None, typer.Option(min=0.001, help="Multiply the amount of data.")] = None,
+    size: Annotated[str | None, typer.Option(help="Exercise 2: how long a window is (1 hour).")] = None,
+    slide: Annotated[str | None, typer.Option(help="Exercise 2: time between sliding windows (15 minutes).")] = None,
+    watermark: Annotated[str | None, typer.Option(help="Exercise 2: how late an event may be (2 hours).")] = None,
     cloud: CloudOption = "local",
     student: StudentOption = "dev",
     as_json: JsonOption = False,
@@ -114,12 +117,15 @@ def run_exercises(
     if "live" in names and len(names) > 1:
         raise LabError("run", "live runs by itself, without other exercises", code=2)
     chosen = [] if names == ["live"] else exercises.chosen(names, ", or live")
+    given = exercises.settings(scale, size, slide, watermark)
+    if given and not chosen:
+        raise LabError("run", f"live takes no --{next(iter(given))}", code=2)
     with session.screen.working("run") as watch:
         workspace = session.workspace()
         if not chosen:
             exercises.live(workspace, session.screen)
             return
-        outcome = exercises.run(workspace, chosen, scale, session.screen)
+        outcome = exercises.run(workspace, chosen, given, session.screen)
     link = f"Spark UI {outcome.spark_ui}" if outcome.spark_ui else ""
     session.screen.line("run", f"{'  '.join(map(str, outcome.tasks)):<75}{link}", watch.seconds)
     session.screen.json({**outcome.ledger, "spark_ui": outcome.spark_ui})
@@ -165,7 +171,7 @@ def streams(
     with session.screen.working("streams") as watch:
         active = list(session.workspace().streams())
     session.screen.json({"streams": active})
-    header = ("query", "dataset", "batch", "rows/s", "watermark", "doing")
+    header = ("query", "dataset", "batch", "rows/s", "watermark", "dropped", "doing")
     rows = [
         (
             query["name"],
@@ -173,6 +179,7 @@ def streams(
             query.get("batch"),
             round(float(query.get("rows_per_second") or 0)),
             query.get("watermark"),
+            query.get("dropped"),
             query.get("message", ""),
         )
         for query in active
@@ -207,7 +214,7 @@ def stop(
 def show(
     table: Annotated[str, typer.Argument(help="A table's name, or an exercise's.")],
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many rows.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many rows.")] = 20,
     cloud: CloudOption = "local",
     student: StudentOption = "dev",
     as_json: JsonOption = False,

@@ -51,7 +51,9 @@ class TaskView:
         rate = sum(float(query.get("rows_per_second") or 0) for query in queries)
         marks = [str(query["watermark"]) for query in queries if query.get("watermark")]
         watermark = f", watermark {min(marks)[:19].replace('T', ' ')}" if marks else ""
-        return f"{self.key} {rate:,.0f} rows/s{watermark}"
+        dropped = sum(int(query.get("dropped") or 0) for query in queries)
+        late = f", {dropped:,} late groups dropped" if dropped else ""
+        return f"{self.key} {rate:,.0f} rows/s{watermark}{late}"
 
 
 class Workspace:

@@ -35,6 +35,8 @@ def test_help_imports_nothing_slow():
         (["run", "painting"], "painting is not an exercise: choose among concepts, windows, event_hubs, or live"),
         (["verify", "live"], "live is not an exercise: choose among concepts, windows, event_hubs\n"),
         (["run", "live", "windows"], "live runs by itself"),
+        (["run", "live", "--scale", "2"], "live takes no --scale"),
+        (["run", "--slide", "often"], "--slide: often is not a length of time such as '15 minutes'"),
         (["up", "-c", "hubPartitions"], "hubPartitions is not of the form key=value"),
         (["up", "-c", "streming-lab:hubPartitions=3"], "the namespace streming-lab is none of streaming-lab, pulumi"),
         (["up", "-c", "student=ada"], "streaming-lab:student is the stack's name"),

@@ -38,19 +38,26 @@ def test_a_run_is_followed_from_task_to_task_and_ends_in_the_ledger(workspace, c
         "windows",
         spark_ui="http://127.0.0.1:4040",
         queries=[
-            {"name": "a", "active": True, "rows_per_second": 1000.4, "watermark": "2026-01-02T03:04:05+00:00"},
+            {
+                "name": "a",
+                "active": True,
+                "rows_per_second": 1000.4,
+                "watermark": "2026-01-02T03:04:05+00:00",
+                "dropped": 3,
+            },
             {"name": "b", "active": True, "rows_per_second": 500.0, "watermark": "2026-01-02T01:00:00+00:00"},
         ],
     )
     workspace.poll_seconds = 1.1  # progress is looked at once a second
-    outcome = exercises.run(workspace, exercises.EXERCISES, 2.5, report)
-    assert client.jobs.started == [(1, None, {"exercises": "concepts,windows,event_hubs", "scale": "2.5"})]
+    outcome = exercises.run(workspace, exercises.EXERCISES, exercises.settings(2.5, None, "30 minutes", None), report)
+    parameters = {"exercises": "concepts,windows,event_hubs", "scale": "2.5", "slide": "30 minutes"}
+    assert client.jobs.started == [(1, None, parameters)]
     assert [str(task) for task in outcome.tasks] == [f"{task} ✓" for task in TASKS]
     assert outcome.ledger == LEDGER
     assert outcome.spark_ui == "http://127.0.0.1:4040"
     seen = next(moment for moment in report.moments if "rows/s" in moment)
     assert "generate ✓" in seen
-    assert "windows 1,500 rows/s, watermark 2026-01-02 01:00:00" in seen
+    assert "windows 1,500 rows/s, watermark 2026-01-02 01:00:00, 3 late groups dropped" in seen
     assert "verify ·" in seen
     assert "Spark UI http://127.0.0.1:4040" in seen
 
@@ -72,7 +79,7 @@ def test_a_run_that_ends_between_two_looks_gives_its_spark_ui_link_all_the_same(
     client.jobs.next_run = (7, [("TERMINATED", "SUCCESS", {"concepts": DONE, "verify": DONE})])
     client.jobs.outputs[701] = printed(LEDGER)
     client.workspace.progress("exercises", "concepts", spark_ui="http://127.0.0.1:4040", queries=[])
-    assert exercises.run(workspace, ["concepts"], None, report).spark_ui == "http://127.0.0.1:4040"
+    assert exercises.run(workspace, ["concepts"], {}, report).spark_ui == "http://127.0.0.1:4040"
 
 
 BEFORE_THE_RUN = "2025-12-31T23:59:59.900000+00:00"
@@ -85,7 +92,7 @@ def test_what_an_earlier_run_reported_is_not_shown_as_this_ones(workspace, clien
     client.jobs.outputs[701] = printed(LEDGER)
     told = {"spark_ui": "http://127.0.0.1:1", "queries": [{"name": "a", "active": True, "rows_per_second": 9.0}]}
     client.workspace.progress("exercises", "concepts", updated_at=BEFORE_THE_RUN, **told)
-    assert exercises.run(workspace, ["concepts"], None, report).spark_ui == ""
+    assert exercises.run(workspace, ["concepts"], {}, report).spark_ui == ""
     assert not any("rows/s" in moment for moment in report.moments)
     client.jobs.add(8, looks[:1], job_id=2)
     client.workspace.progress("live", "concepts", updated_at=BEFORE_THE_RUN, **told)
@@ -97,7 +104,7 @@ def test_a_failed_task_is_told_in_its_own_words(workspace, client, report):
     client.jobs.next_run = (7, [("INTERNAL_ERROR", "FAILED", tasks)])
     client.jobs.outputs[701] = {"error": "SystemExit: the hub refused the key\nmore", "error_trace": "a trace"}
     with pytest.raises(LabError) as failed:
-        exercises.run(workspace, ["event_hubs"], None, report)
+        exercises.run(workspace, ["event_hubs"], {}, report)
     assert str(failed.value) == "publish: SystemExit: the hub refused the key"
     assert failed.value.detail == "a trace"
 
@@ -107,7 +114,7 @@ def test_a_run_under_way_with_the_same_tasks_is_followed_instead(workspace, clie
     looks = [("RUNNING", None, tasks)] * 2 + [("TERMINATED", "SUCCESS", {**tasks, "verify": DONE})]
     client.jobs.add(5, looks, parameters={"exercises": "concepts", "scale": "1"})
     client.jobs.outputs[502] = printed(LEDGER)
-    assert exercises.run(workspace, ["concepts"], None, report).ledger == LEDGER
+    assert exercises.run(workspace, ["concepts"], {}, report).ledger == LEDGER
     assert client.jobs.started == []
     assert report.lines == [("following", "run 5, which is under way with the same tasks")]
 
@@ -118,7 +125,7 @@ def test_a_run_under_way_with_another_scale_is_waited_for(workspace, client, rep
     client.jobs.add(5, looks, parameters={"exercises": "concepts", "scale": "1"})
     client.jobs.next_run = (6, [("TERMINATED", "SUCCESS", tasks)])
     client.jobs.outputs[602] = printed(LEDGER)
-    exercises.run(workspace, ["concepts"], 2, report)
+    exercises.run(workspace, ["concepts"], {"scale": "2"}, report)
     assert client.jobs.started == [(1, ["generate", "concepts", "verify"], {"exercises": "concepts", "scale": "2"})]
     assert report.lines[0][0] == "waiting"
 
@@ -132,7 +139,7 @@ def test_ctrl_c_leaves_the_run_in_the_workspace_and_says_how_to_go_on(workspace,
 
     report.now = interrupt
     with pytest.raises(Interrupted) as left:
-        exercises.run(workspace, exercises.EXERCISES, None, report)
+        exercises.run(workspace, exercises.EXERCISES, {}, report)
     assert left.value.code == 130
     assert "run 7 goes on" in left.value.message
     assert "lab run follows it again" in left.value.advice
