@@ -2,7 +2,6 @@
 
 import re
 import traceback
-from typing import Any
 
 from localcloud.cluster.redaction import hide
 
@@ -42,11 +41,8 @@ def trace(error: BaseException) -> str:
 
 
 def _java_message(error: BaseException) -> str:
-    """The Java exception's own message: py4j puts the name of the called method before it."""
-    java: Any = getattr(error, "java_exception", None)
-    if java is None:
-        return ""
-    match = re.search(r"^: (.+)$", str(error), re.M)
+    """The Java exception's own message: py4j, and dbutils with it, put the name of the called method before it."""
+    match = re.match(r"An error occurred while calling .+\n: (.+)", str(error))
     return match.group(1) if match else ""
 
 

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from typing import IO, Any
 
 from localcloud import private
-from localcloud.cluster import failures, notebook, redaction
+from localcloud.cluster import dbruntime, failures, notebook, redaction
 from localcloud.cluster.gateway import connect
 
 
@@ -39,9 +39,10 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, fil
         spark = _session(port, secret, libraries)
         signal.signal(signal.SIGTERM, _canceler(spark))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the context of PySpark would cancel every task's jobs on it
+        names = dbruntime.install(spark, task["widgets"])
         if task["notebook"] is not None:
             with redaction.in_output():
-                notebook.run(task["notebook"], spark, task["widgets"])
+                notebook.run(task["notebook"], names)
         else:
             sys.argv = [task["package_name"], *task["parameters"]]
             _entry_point(task["package_name"], task["entry_point"], libraries)()

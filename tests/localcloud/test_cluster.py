@@ -386,6 +386,59 @@ raise ValueError(mine)
     assert f"secret has 6: {SECRET}" in log("wheel")
 
 
+FILES = f"""# Databricks notebook source
+import time
+
+def refusal(act, *arguments):
+    try:
+        act(*arguments)
+    except Exception as error:
+        return f"{{type(error).__name__}}: {{error}}"
+
+folder, file = "{ROOT}/files", "{ROOT}/files/é.json"
+# COMMAND ----------
+assert dbutils.fs.mkdirs(folder + "/inner") and dbutils.fs.put(file, "né") and dbutils.fs.head(file) == "né"
+assert dbutils.fs.head(file, 1) == "n"
+assert "FileAlreadyExistsException" in refusal(dbutils.fs.put, file, "new") and dbutils.fs.put(file, "new", True)
+# COMMAND ----------
+inner, found = sorted(dbutils.fs.ls(folder), key=lambda entry: entry.size)
+assert found[:3] == (file, "é.json", 3) and found.isFile() and 0 <= time.time() - found.modificationTime / 1000 < 60
+assert inner[:3] == (folder + "/inner/", "inner/", 0) and inner.isDir()
+assert dbutils.fs.ls(file) == [found]
+# COMMAND ----------
+assert "ExecutionError: " in refusal(dbutils.fs.rm, folder) and dbutils.fs.head(file) == "new"
+assert dbutils.fs.rm(folder, True) is True and dbutils.fs.rm(folder, True) is False
+for act in dbutils.fs.ls, dbutils.fs.head:
+    assert "\\n: java.io.FileNotFoundException: " in refusal(act, folder), act
+# COMMAND ----------
+for path in "/tmp", "dbfs:/tmp", "/Volumes/main/default/lab":
+    assert "give a whole address" in refusal(dbutils.fs.ls, path), path
+assert "dbutils.fs.mount is not known" in refusal(lambda: dbutils.fs.mount)
+assert "dbutils.notebook is not known" in refusal(lambda: dbutils.notebook)
+dbutils.fs.ls("abfss://lab@other.dfs.core.windows.net/")
+"""
+
+
+def test_dbutils_fs_speaks_of_files_as_a_cluster_s_does(task, log):
+    result = task("", notebook=FILES).wait(60)
+    assert "this cluster has no access to storage account other" in result.error, result
+    assert "Wrote 3 bytes." in log() and "[Truncated to first 1 bytes]" in log()
+
+
+NAMES = """# Databricks notebook source
+cells = {name: globals()[name] for name in ("spark", "sc", "sql", "table", "udf", "display", "dbutils")}
+# COMMAND ----------
+from databricks.sdk.runtime import *
+assert all(globals()[name] is value for name, value in cells.items())
+from databricks.sdk import WorkspaceClient
+assert WorkspaceClient().dbutils is dbutils
+"""
+
+
+def test_modules_import_the_names_that_a_notebook_s_cells_have(task):
+    assert task("", notebook=NAMES).wait(60) == SUCCESS
+
+
 def test_no_secret_shows_in_command_lines_or_in_the_spark_ui(task, driver, machine, tmp_path):
     handle = task("kafka", str(tmp_path / "ready"))
     wait_for(tmp_path / "ready", handle)
