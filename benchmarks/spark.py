@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pyspark import SparkContext
+from pyspark.sql import SparkSession
 from streaming_lab.session import session
 
 import toolchain
-from localcloud.cluster import ClusterSpec, archive, jvm
+from localcloud.cluster import ClusterSpec, archive, dbruntime, jvm
 from localcloud.cluster.conf import java_command, spark_home, write_conf
 from localcloud.cluster.gateway import connect
 from localcloud.settings import Settings
@@ -47,8 +49,7 @@ def in_fresh_jvm(state: Path, work: Callable[..., Any], *args: Any) -> Any:
 
 def _work(state: Path, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     with _benchmark_jvm(state) as (port, secret):
-        SparkContext(gateway=connect(port, secret))
-        return work(session(), *args)
+        return work(connected(port, secret), *args)
 
 
 @contextmanager
@@ -57,6 +58,17 @@ def _benchmark_jvm(state: Path) -> Iterator[tuple[int, str]]:
     spec = ClusterSpec("benchmark", os.cpu_count() or 1, {}, {}, mounts, state / "cluster", "", "")
     with running_jvm(settings(state), write_conf(spec), spec.work_dir) as address:
         yield address
+
+
+def connected(port: int, secret: str) -> SparkSession:
+    """The jobs' session in a JVM, by port and secret of its server, with `dbutils` where the jobs take it from."""
+    SparkContext(gateway=connect(port, secret))
+    spark = session()
+    dbruntime.install(spark, {})
+    import_module("databricks.sdk.runtime")  # in no measured time
+    # It has what it needs; a workspace's client in this process is none on a cluster.
+    del sys.modules["dbruntime"]
+    return spark
 
 
 @contextmanager

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
-from streaming_lab.session import session
 
-from benchmarks.spark import running_jvm, settings
+from benchmarks.spark import connected, running_jvm, settings
 from localcloud.cluster import ClusterSpec
 from localcloud.cluster.conf import write_conf
-from localcloud.cluster.gateway import connect
 
 CONTAINER = "lab@jobs.dfs.core.windows.net"
 
@@ -24,7 +21,6 @@ def running_spark(storage: Path, work_dir: Path) -> Iterator[SparkSession]:
     conf = {"spark.sql.shuffle.partitions": "2"}
     spec = ClusterSpec("tests of the jobs", 2, conf, {}, {CONTAINER: storage}, work_dir, "", "")
     with running_jvm(settings(work_dir), write_conf(spec), work_dir) as (port, secret):
-        SparkContext(gateway=connect(port, secret))
-        spark = session()
+        spark = connected(port, secret)
         yield spark
         spark.stop()
