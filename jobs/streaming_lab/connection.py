@@ -39,7 +39,7 @@ def from_secret(scope: str, key: str) -> str:
     from databricks.sdk.errors.base import DatabricksError
 
     try:
-        # Outside Databricks it asks the workspace's REST API, and the import fails where no workspace is known.
+        # A cluster's own; elsewhere the import asks for a workspace, and fails where none is known.
         from databricks.sdk.runtime import dbutils
 
         connection_string = str(dbutils.secrets.get(scope=scope, key=key))
