@@ -99,7 +99,7 @@ def consume(hub: Endpoint, events: int) -> tuple[float, int]:
 
 
 def _stream(spark: SparkSession, connection_string: str, events: int) -> float:
-    layout = _cleared(spark)
+    layout = _cleared()
     started = time.perf_counter()
     listener, run = Listener(connection_string, GROUP), HubRun(RUN)
     hub = event_hubs.read_hub(spark, listener, run, math.ceil(events / event_hubs.BATCHES))
@@ -109,7 +109,7 @@ def _stream(spark: SparkSession, connection_string: str, events: int) -> float:
 
 
 def _batch(spark: SparkSession, connection_string: str) -> float:
-    layout = _cleared(spark)
+    layout = _cleared()
     started = time.perf_counter()
     hub = hub_runs.as_table(spark, Listener(connection_string, GROUP), HubRun(RUN))
     flat = event_hubs.flat(event_hubs.parsed(hub))
@@ -118,10 +118,10 @@ def _batch(spark: SparkSession, connection_string: str) -> float:
     return _stored_after(spark, layout, time.perf_counter() - started)
 
 
-def _cleared(spark: SparkSession) -> Layout:
+def _cleared() -> Layout:
     layout = Layout(ROOT_URL, "hub")
-    files.delete(spark, layout.checkpoint(QUERY))
-    files.delete(spark, layout.table(TABLE))
+    files.delete(layout.checkpoint(QUERY))
+    files.delete(layout.table(TABLE))
     return layout
 
 

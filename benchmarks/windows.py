@@ -143,8 +143,8 @@ def _write(layout: Layout, table: str, rows: DataFrame) -> None:
 def _timed(spark: SparkSession, layout: Layout, work: Work, tables: Sequence[str]) -> float:
     """Seconds of the work from nothing; RuntimeError where it stored nothing."""
     for name in TABLES:
-        files.delete(spark, layout.checkpoint(name))
-        files.delete(spark, layout.table(name))
+        files.delete(layout.checkpoint(name))
+        files.delete(layout.table(name))
     started = time.perf_counter()
     work(spark, layout)
     seconds = time.perf_counter() - started

@@ -97,7 +97,7 @@ print(concepts.sort_error(activity))
 
 # COMMAND ----------
 
-files.delete(spark, mine)
+files.delete(mine)
 stream_1p = concepts.write(rows, "stream_1p", f"{mine}/activity", f"{mine}/checkpoint", continuous=True)
 stream_1p_quarantine = concepts.write(
     bad_rows, "stream_1p_quarantine", f"{mine}/quarantine", f"{mine}/checkpoint_quarantine", continuous=True
@@ -171,7 +171,7 @@ print(concepts.active(spark))
 
 # COMMAND ----------
 
-files.delete(spark, mine)
+files.delete(mine)
 
 # COMMAND ----------
 

@@ -36,7 +36,7 @@ spark = session()
 layout = Layout(storage_url(dbutils.widgets.get("root")), dbutils.widgets.get("dataset"))
 size, slide, watermark = (duration(dbutils.widgets.get(name)) for name in ("size", "slide", "watermark"))
 mine = f"{layout.home}/notebook/windows"
-files.delete(spark, mine)
+files.delete(mine)
 
 # COMMAND ----------
 
@@ -192,7 +192,7 @@ display(missing.orderBy("start", "action"))
 
 for active in spark.streams.active:
     active.stop()
-files.delete(spark, mine)
+files.delete(mine)
 
 # COMMAND ----------
 

@@ -32,7 +32,7 @@ layout = Layout(storage_url(dbutils.widgets.get("root")), dbutils.widgets.get("d
 scope, consumer_group = dbutils.widgets.get("secretScope"), dbutils.widgets.get("consumerGroup")
 run = hub_runs.new_run()
 mine = f"{layout.home}/notebook/event_hubs"
-files.delete(spark, mine)
+files.delete(mine)
 print(f"input   {layout.input('hub_events')}")
 print(f"output  {mine}")
 
@@ -233,4 +233,4 @@ print("late            ", sum(p["stateOperators"][0]["numRowsDroppedByWatermark"
 for query in spark.streams.active:
     if (query.name or "").startswith("notebook_"):
         query.stop()
-files.delete(spark, mine)
+files.delete(mine)

@@ -11,6 +11,8 @@ apart by the connection string alone:
 import os
 import re
 
+from py4j.protocol import Py4JJavaError
+
 _REQUIRED = {
     "endpoint": "Endpoint",
     "sharedaccesskeyname": "SharedAccessKeyName",
@@ -44,8 +46,9 @@ def from_secret(scope: str, key: str) -> str:
 
         connection_string = str(dbutils.secrets.get(scope=scope, key=key))
         kafka_options(connection_string)
-    except (DatabricksError, ValueError) as error:
-        raise SystemExit(f"The secret {key} of scope {scope} is of no use: {error}") from None
+    except (DatabricksError, Py4JJavaError, ValueError) as error:
+        reason = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error
+        raise SystemExit(f"The secret {key} of scope {scope} is of no use: {reason}") from None
     return connection_string
 
 

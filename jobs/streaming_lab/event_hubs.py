@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--consumer-group", required=True, help="consumer group, the prefix of the queries' group ids")
     arguments = parser.parse_args()
     layout, spark = layout_of(arguments), session()
-    run, events_a_batch = _run_of(spark, layout)
+    run, events_a_batch = _run_of(layout)
     listener = Listener(from_secret(arguments.scope, "event-hubs-listen"), arguments.consumer_group)
 
     def read(limit: int) -> DataFrame:
@@ -93,18 +93,18 @@ def starters(
         writer = frame.writeStream.queryName(query).format("delta")
         writer = with_trigger(writer.option("checkpointLocation", layout.checkpoint(query)), continuous=continuous)
         start = partial(writer.start, layout.table(HUB_TABLES[query]))
-        return partial(_start, start, frame.sparkSession, layout.checkpoint(query))
+        return partial(_start, start, layout.checkpoint(query))
 
     return {query: starter(query, frame) for query, frame in outputs.items()}
 
 
-def _start(start: Callable[[], StreamingQuery], spark: SparkSession, checkpoint: str) -> StreamingQuery:
+def _start(start: Callable[[], StreamingQuery], checkpoint: str) -> StreamingQuery:
     """Start a query, and once more where a bug of Spark 4.1 ends it.
 
     A Kafka query that was killed inside a batch does that batch again when it starts, commits it, and then fails as it
     reports its progress (SPARK-55271). From there it goes on as if nothing had been.
     """
-    last = [max(map(int, filter(str.isdigit, files.names(spark, f"{checkpoint}/{log}"))), default=-1) for log in _LOGS]
+    last = [max(map(int, filter(str.isdigit, files.names(f"{checkpoint}/{log}"))), default=-1) for log in _LOGS]
     query = start()
     if last[0] > last[1]:
         with suppress(StreamingQueryException):
@@ -115,11 +115,11 @@ def _start(start: Callable[[], StreamingQuery], spark: SparkSession, checkpoint:
     return query
 
 
-def _run_of(spark: SparkSession, layout: Layout) -> tuple[HubRun, int]:
+def _run_of(layout: Layout) -> tuple[HubRun, int]:
     """The run whose events are read, and how many of the hub's events make a batch."""
     if layout.dataset == "live":
         return hub_runs.LIVE, LIVE_BATCH
-    manifest, run = read_manifest(spark, layout), hub_runs.saved_run(spark, layout)
+    manifest, run = read_manifest(layout), hub_runs.saved_run(layout)
     if manifest is None or run is None or not run.offsets:
         raise SystemExit("event_hubs: the events are not in the hub yet: run generate and publish first, to their end")
     return run, max(1000, math.ceil(manifest.sources["hub_events"].records / BATCHES))

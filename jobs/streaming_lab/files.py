@@ -10,39 +10,37 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 _LARGEST = 1_000_000
 """Bytes of a JSON file: `dbutils.fs.head` reads a file up to a number of bytes, and silently no further."""
 
 
-def exists(spark: SparkSession, path: str) -> bool:
+def exists(path: str) -> bool:
     """Whether there is a file or folder at the path."""
     return _found(_fs().ls, path) is not None
 
 
-def require_input(spark: SparkSession, task: str, path: str) -> None:
+def require_input(task: str, path: str) -> None:
     """End the task with one sentence where its input folder is missing."""
-    if not exists(spark, path):
+    if not exists(path):
         raise SystemExit(f"{task}: there is no input in {path}; run the task generate first")
 
 
-def delete(spark: SparkSession, path: str) -> None:
+def delete(path: str) -> None:
     """Delete a file, or a folder with all that is in it; nothing happens where there is none."""
     _found(_fs().rm, path, True)
 
 
-def make_folder(spark: SparkSession, path: str) -> None:
+def make_folder(path: str) -> None:
     """Make a folder and its parents where they are missing."""
     _fs().mkdirs(path)
 
 
-def names(spark: SparkSession, path: str) -> list[str]:
+def names(path: str) -> list[str]:
     """The sorted names in a folder; empty where there is no folder."""
     return sorted(entry.name.rstrip("/") for entry in _found(_fs().ls, path) or ())
 
 
-def read_json(spark: SparkSession, path: str) -> dict[str, Any] | None:
+def read_json(path: str) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, or one that was not written to its end.
 
     A file is written in place, so a reader may find it empty or in part, and an interruption may leave it so. It counts
@@ -58,7 +56,7 @@ def read_json(spark: SparkSession, path: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_json(spark: SparkSession, path: str, value: dict[str, Any]) -> None:
+def write_json(path: str, value: dict[str, Any]) -> None:
     """Write a JSON object as a file, over an old one if there is one; ValueError where it is larger than 1 MB."""
     text = json.dumps(value, indent=1) + "\n"
     if len(text) > _LARGEST:

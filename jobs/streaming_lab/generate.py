@@ -56,19 +56,19 @@ def generate(spark: SparkSession, layout: Layout, seed: str, scale: float | None
     Input of another seed or scale, or without a whole manifest (an interrupted generation), is deleted with everything
     that was made from it: a checkpoint must never meet files that it does not know.
     """
-    scale = scale or asked_scale(spark, layout) or 1.0
-    manifest = read_manifest(spark, layout)
+    scale = scale or asked_scale(layout) or 1.0
+    manifest = read_manifest(layout)
     if manifest is not None and (manifest.seed, manifest.scale) == (seed, scale):
         return manifest, False
 
     # A manifest without sources comes first: the next run sees from it that this one was interrupted, and its scale.
-    write_manifest(spark, layout, new_manifest(seed, scale, {}))
+    write_manifest(layout, new_manifest(seed, scale, {}))
     leftovers = [layout.checkpoints, layout.tables, layout.ledgers, layout.window_settings, layout.hub_run]
     for path in [*leftovers, *map(layout.input, SOURCES)]:
-        files.delete(spark, path)
+        files.delete(path)
     sources = {name: write_source(spark, layout, name, seed, scale) for name in SOURCES}
     manifest = new_manifest(seed, scale, sources)
-    write_manifest(spark, layout, manifest)
+    write_manifest(layout, manifest)
     return manifest, True
 
 

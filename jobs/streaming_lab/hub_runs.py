@@ -60,18 +60,18 @@ def new_run() -> HubRun:
     return HubRun(str(uuid.uuid4()), since=int(time.time() * 1000) - _CLOCKS)
 
 
-def saved_run(spark: SparkSession, layout: Layout) -> HubRun | None:
+def saved_run(layout: Layout) -> HubRun | None:
     """The data set's run, or None where it has not begun to send."""
-    value = files.read_json(spark, layout.hub_run)
+    value = files.read_json(layout.hub_run)
     if value is None:
         return None
     offsets = {int(partition): (first, end) for partition, (first, end) in value["offsets"].items()}
     return HubRun(value["name"], value["since"], offsets)
 
 
-def save_run(spark: SparkSession, layout: Layout, run: HubRun) -> None:
+def save_run(layout: Layout, run: HubRun) -> None:
     """Make the run the data set's."""
-    files.write_json(spark, layout.hub_run, asdict(run))
+    files.write_json(layout.hub_run, asdict(run))
 
 
 def header(name: str) -> Column:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
-from pyspark.sql import SparkSession
-
 from streaming_lab import files
 from streaming_lab.layout import Layout
 
@@ -39,21 +37,21 @@ def new_manifest(seed: str, scale: float, sources: dict[str, Source]) -> Manifes
     return Manifest(str(uuid.uuid4()), seed, scale, sources)
 
 
-def read_manifest(spark: SparkSession, layout: Layout) -> Manifest | None:
+def read_manifest(layout: Layout) -> Manifest | None:
     """The data set's manifest, or None when nothing (or nothing whole) was generated."""
-    value = files.read_json(spark, layout.manifest)
+    value = files.read_json(layout.manifest)
     if value is None or value["version"] != VERSION or not value["sources"]:
         return None
     sources = {name: Source(**counts) for name, counts in value["sources"].items()}
     return Manifest(value["id"], value["seed"], value["scale"], sources)
 
 
-def asked_scale(spark: SparkSession, layout: Layout) -> float | None:
+def asked_scale(layout: Layout) -> float | None:
     """The scale that was last asked for, also by a generation that was interrupted; None before the first."""
-    value = files.read_json(spark, layout.manifest)
+    value = files.read_json(layout.manifest)
     return None if value is None else float(value["scale"])
 
 
-def write_manifest(spark: SparkSession, layout: Layout, manifest: Manifest) -> None:
+def write_manifest(layout: Layout, manifest: Manifest) -> None:
     """Write the manifest, which makes the generation count if it has sources."""
-    files.write_json(spark, layout.manifest, {"version": VERSION, **asdict(manifest)})
+    files.write_json(layout.manifest, {"version": VERSION, **asdict(manifest)})

@@ -42,7 +42,7 @@ def windows_ledger(spark: SparkSession, layout: Layout, manifest: Manifest) -> L
     """
     source = manifest.sources["events"]
     ledger = Ledger("windows", sent=source.records)
-    settings = windows.read_settings(spark, layout)
+    settings = windows.read_settings(layout)
     with ledger.measuring("table windows_quarantine"):
         ledger.quarantined = count(table(spark, layout.table("windows_quarantine")))
     folder = layout.input("events")
@@ -81,7 +81,7 @@ def event_hubs_ledger(
     with ledger.measuring(f"{folder}, or the checkpoint of publish"):
         check_input(ledger, spark, folder, source, checkpoints(spark, layout, "publish"))
     with ledger.measuring("the hub"):
-        run = hub_runs.saved_run(spark, layout)
+        run = hub_runs.saved_run(layout)
         if run is None:
             raise CannotMeasure("nothing was sent to the hub: the exercise has not been run")
         parsed = event_hubs.parsed(hub_runs.as_table(spark, listener, run)).cache()

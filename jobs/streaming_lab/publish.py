@@ -46,42 +46,42 @@ def publish(
 
     Goes on where an earlier try stopped. Where the hub has lost what was sent, exercise 3 begins anew.
     """
-    manifest = read_manifest(spark, layout)
+    manifest = read_manifest(layout)
     if manifest is None:
         raise SystemExit(f"publish: there is no manifest in {layout.inputs}: run generate first")
     source, folder = manifest.sources["hub_events"], layout.input("hub_events")
-    found = [name for name in files.names(spark, folder) if name.startswith("part-")]
+    found = [name for name in files.names(folder) if name.startswith("part-")]
     if len(found) != source.files:
         raise SystemExit(f"publish: {folder} has {len(found)} files, the manifest says {source.files}: run generate")
-    run = hub_runs.saved_run(spark, layout)
+    run = hub_runs.saved_run(layout)
     if run and run.offsets:
         if hub_runs.holds(spark, listener, run):
             print(f"publish: all {source.records:,} events are in the hub already")
             return
         print("publish: the hub has lost the events: its retention is over, or it is another hub. All are sent anew.")
         run = None
-    run = run or _begin(spark, layout)
+    run = run or _begin(layout)
     if not _sent_before(spark, layout) >= set(found):
         writer = sending(spark, layout, run, send, source.records / source.files / rate)
         run_queries(spark, QUERY, layout, [writer.start], control=control, until=lambda q: _files_sent(q) == len(found))
     run, records = hub_runs.found(spark, listener, run)
     if records < source.records:
-        files.delete(spark, layout.hub_run)
+        files.delete(layout.hub_run)
         lost = source.records - records
         raise SystemExit(f"publish: the hub has lost {lost:,} events: run it again, and all are sent anew")
-    hub_runs.save_run(spark, layout, run)
+    hub_runs.save_run(layout, run)
 
 
-def _begin(spark: SparkSession, layout: Layout) -> HubRun:
+def _begin(layout: Layout) -> HubRun:
     """A new run, with nothing left of what was made from an earlier one."""
     # The run's file goes first and comes last, so that after an interruption this is done again.
-    files.delete(spark, layout.hub_run)
+    files.delete(layout.hub_run)
     for query, table in HUB_TABLES.items():
-        files.delete(spark, layout.checkpoint(query))
-        files.delete(spark, layout.table(table))
-    files.delete(spark, layout.checkpoint(QUERY))
+        files.delete(layout.checkpoint(query))
+        files.delete(layout.table(table))
+    files.delete(layout.checkpoint(QUERY))
     run = hub_runs.new_run()
-    hub_runs.save_run(spark, layout, run)
+    hub_runs.save_run(layout, run)
     return run
 
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pyspark import inheritable_thread_target
-from pyspark.sql import SparkSession
 
 from streaming_lab import files, measure
 from streaming_lab.arguments import layout_of, task_parser
@@ -31,11 +30,11 @@ def main() -> None:
     if "event_hubs" in arguments.exercises and not (arguments.scope and arguments.consumer_group):
         parser.error("exercise event_hubs needs --scope and --consumer-group")
     spark, layout = session(), layout_of(arguments)
-    manifest = read_manifest(spark, layout)
+    manifest = read_manifest(layout)
     if manifest is None:
         raise SystemExit(f"verify: there is no manifest in {layout.inputs}: run the exercises first")
 
-    before = _saved(spark, layout, manifest)
+    before = _saved(layout, manifest)
     listen = from_secret(arguments.scope, "event-hubs-listen") if "event_hubs" in arguments.exercises else ""
     listener = Listener(listen, arguments.consumer_group)
 
@@ -51,7 +50,7 @@ def main() -> None:
         # Each thread has a copy of this one's properties, such as the job group by which a run is cancelled.
         measured = [pool.submit(inheritable_thread_target(spark)(ledger), name) for name in arguments.exercises]
     ledgers = [one.result() for one in measured]
-    save(spark, layout, manifest, before, ledgers)
+    save(layout, manifest, before, ledgers)
     report(ledgers)
 
 
@@ -79,20 +78,18 @@ def text(ledgers: list[Ledger]) -> str:
     return "\n".join([*lines, *below])
 
 
-def save(
-    spark: SparkSession, layout: Layout, manifest: Manifest, before: dict[str, Any], ledgers: list[Ledger]
-) -> None:
+def save(layout: Layout, manifest: Manifest, before: dict[str, Any], ledgers: list[Ledger]) -> None:
     """Keep the ledgers beside the tables; an exercise that was not measured now keeps its ledger from before."""
     entries = before | {ledger.name: ledger.as_dict() for ledger in ledgers}
     exercises = [entries[name] for name in EXERCISES if name in entries]
     ok = not any(entry.get("problems") for entry in exercises)
-    files.make_folder(spark, layout.ledgers)
-    files.write_json(spark, layout.ledger, {"manifest": manifest.id, "ok": ok, "exercises": exercises})
+    files.make_folder(layout.ledgers)
+    files.write_json(layout.ledger, {"manifest": manifest.id, "ok": ok, "exercises": exercises})
 
 
-def _saved(spark: SparkSession, layout: Layout, manifest: Manifest) -> dict[str, Any]:
+def _saved(layout: Layout, manifest: Manifest) -> dict[str, Any]:
     """The exercises of the saved ledger by name; empty when it is of other data."""
-    saved = files.read_json(spark, layout.ledger)
+    saved = files.read_json(layout.ledger)
     if saved is None or saved["manifest"] != manifest.id:
         return {}
     return {entry["name"]: entry for entry in saved["exercises"]}

@@ -47,12 +47,12 @@ def main() -> None:
     spark, layout = session(), layout_of(arguments)
 
     if layout.dataset != "live":
-        files.require_input(spark, "windows", layout.input("events"))
+        files.require_input("windows", layout.input("events"))
 
     # 3. A shuffle partition for each core; `session` says why.
     print(f"shuffle partitions: {spark.conf.get('spark.sql.shuffle.partitions')}")
     settings = Settings(arguments.size, arguments.slide, arguments.watermark)
-    use_settings(spark, layout, settings)
+    use_settings(layout, settings)
     live = [live_input(spark, layout)] if layout.dataset == "live" and arguments.continuous else []
     starters = [*live, *queries(spark, layout, settings, continuous=arguments.continuous)]
     run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
@@ -141,21 +141,21 @@ def queries(
     return [starter(name, frame) for name, frame in frames.items()]
 
 
-def read_settings(spark: SparkSession, layout: Layout) -> Settings:
+def read_settings(layout: Layout) -> Settings:
     """The settings that the data set's window tables were made with; the default ones before there are any."""
-    value = files.read_json(spark, layout.window_settings)
+    value = files.read_json(layout.window_settings)
     return Settings(**value) if value else Settings()
 
 
-def use_settings(spark: SparkSession, layout: Layout, settings: Settings) -> None:
+def use_settings(layout: Layout, settings: Settings) -> None:
     """Make the settings those of the data set. Other ones than before begin anew: state cannot change its windows."""
-    if files.read_json(spark, layout.window_settings) != asdict(settings):
+    if files.read_json(layout.window_settings) != asdict(settings):
         # The file goes first and comes last: after an interruption, any settings begin anew.
-        files.delete(spark, layout.window_settings)
+        files.delete(layout.window_settings)
         for name in ("windows_tumbling", "windows_sliding"):
-            files.delete(spark, layout.checkpoint(name))
-            files.delete(spark, layout.table(name))
-        files.write_json(spark, layout.window_settings, asdict(settings))
+            files.delete(layout.checkpoint(name))
+            files.delete(layout.table(name))
+        files.write_json(layout.window_settings, asdict(settings))
 
 
 # 5. Live: events to watch, as files that appear while the queries run.
@@ -164,7 +164,7 @@ def use_settings(spark: SparkSession, layout: Layout, settings: Settings) -> Non
 def live_input(spark: SparkSession, layout: Layout) -> Callable[[], StreamingQuery]:
     """What starts the query `live_input`, which writes a file of generated events every 3 seconds."""
     folder = layout.input("events")
-    files.make_folder(spark, folder)
+    files.make_folder(folder)
     lines = generator.events(generator.numbers(spark, LIVE_EVENTS), layout.dataset).select("body")
 
     def start() -> StreamingQuery:

@@ -103,7 +103,7 @@ def test_every_malformed_line_is_refused_by_the_exercise_that_reads_it(spark, ro
 
     run_task(generate, "--seed=spring/ann", "--scale=0.05")
     layout = Layout(root)
-    sources = read_manifest(spark, layout).sources
+    sources = read_manifest(layout).sources
     for source, schema, exercise in (("activity", ACTIVITY, concepts), ("events", EVENT, windows)):
         frame = spark.read.schema(schema).json(layout.input(source))
         assert len(exercise.quarantine(frame).collect()) == sources[source].malformed > 0
@@ -143,7 +143,7 @@ def test_the_same_input_is_left_alone_and_another_one_clears_what_was_made_from_
     assert not result.exists() and not checkpoint.exists()
 
     # As after an interruption: files, but no whole manifest.
-    write_manifest(spark, layout, new_manifest("spring/ben", 0.001, {}))
+    write_manifest(layout, new_manifest("spring/ben", 0.001, {}))
     leftover = folder / "exercises" / "input" / "events" / "part-99999.txt"
     leftover.write_text("{}\n")
     third, changed = generate.generate(spark, layout, "spring/ben", 0.001)
@@ -155,7 +155,7 @@ def test_without_a_scale_the_one_asked_for_before_counts_also_after_an_interrupt
     layout = Layout(root)
     run_task(generate, "--seed=s", "--scale=0.002")
     run_task(generate, "--seed=s", "--scale=")
-    assert read_manifest(spark, layout).scale == 0.002
+    assert read_manifest(layout).scale == 0.002
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -163,9 +163,9 @@ def test_without_a_scale_the_one_asked_for_before_counts_also_after_an_interrupt
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(generate, "write_source", interrupted)
         run_task(generate, "--seed=s", "--scale=0.003")
-    assert read_manifest(spark, layout) is None
+    assert read_manifest(layout) is None
     run_task(generate, "--seed=s", "--scale=")
-    assert read_manifest(spark, layout).scale == 0.003
+    assert read_manifest(layout).scale == 0.003
 
 
 def test_above_scale_1_the_hub_s_files_become_more_and_not_larger(spark, root, monkeypatch):

@@ -27,7 +27,7 @@ from tests.jobs.cluster import running_spark
 storage, work_dir, root, send, listen = json.loads(sys.stdin.read())
 with running_spark(Path(storage), Path(work_dir)) as spark:
     layout = Layout(root)
-    listener, run = hub_runs.Listener(listen, "killed"), hub_runs.saved_run(spark, layout)
+    listener, run = hub_runs.Listener(listen, "killed"), hub_runs.saved_run(layout)
     publish.sending(spark, layout, run, send, seconds=0.1).start()
     stream = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 100), run))
     for start in event_hubs.starters(stream, stream, layout, continuous=True).values():
@@ -43,8 +43,8 @@ def sent(spark, root, monkeypatch):
     layout = Layout(root)
     source = generate.write_source(spark, layout, "hub_events", "killed", 0.03)
     manifest = new_manifest("killed", 0.03, {"hub_events": source})
-    write_manifest(spark, layout, manifest)
-    hub_runs.save_run(spark, layout, hub_runs.new_run())
+    write_manifest(layout, manifest)
+    hub_runs.save_run(layout, hub_runs.new_run())
     return manifest
 
 
@@ -72,7 +72,7 @@ def test_a_killed_driver_is_finished_by_the_next_run_with_remainder_zero(
         interrupt(checkpoints / query)
 
     publish.publish(spark, layout, hub.send, listener, 10_000)
-    run = hub_runs.saved_run(spark, layout)
+    run = hub_runs.saved_run(layout)
     stream = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 200), run))
     run_queries(spark, "event_hubs", layout, list(event_hubs.starters(stream, stream, layout).values()))
     finished = measure.event_hubs_ledger(spark, layout, sent, listener)

@@ -45,8 +45,8 @@ def send_foreign(spark, hub, count):
     publish.messages(bodies, "live").write.format("kafka").options(**write_options(hub.send)).save()
 
 
-def batches(spark, root, query):
-    return len([name for name in files.names(spark, f"{Layout(root).checkpoint(query)}/offsets") if name.isdigit()])
+def batches(root, query):
+    return len([name for name in files.names(f"{Layout(root).checkpoint(query)}/offsets") if name.isdigit()])
 
 
 def test_the_events_of_others_neither_hold_up_a_run_nor_unbalance_it(spark, root, broker, run_exercise):
@@ -54,7 +54,7 @@ def test_the_events_of_others_neither_hold_up_a_run_nor_unbalance_it(spark, root
     send_foreign(spark, hub, 20_000)  # far more than the 1,000 of a batch
     printed, first = run_exercise(hub)
     assert (first["sent"], first["remainder"]) == (EVENTS, 0)
-    assert batches(spark, root, "event_hubs") <= 2
+    assert batches(root, "event_hubs") <= 2
 
     send_foreign(spark, hub, 150_000)  # more than the 100 batches that Spark keeps by default
     started = time.monotonic()
@@ -63,7 +63,7 @@ def test_the_events_of_others_neither_hold_up_a_run_nor_unbalance_it(spark, root
     assert "publish: all 400 events are in the hub already" in printed
     assert "event_hubs: all events of the run are in the tables already" in printed
     assert second == first
-    assert batches(spark, root, "event_hubs") <= 2
+    assert batches(root, "event_hubs") <= 2
 
 
 def test_an_interrupted_reader_ends_at_the_run_s_last_event(spark, root, broker, run_exercise):
@@ -71,23 +71,23 @@ def test_an_interrupted_reader_ends_at_the_run_s_last_event(spark, root, broker,
     run_exercise(hub)
     layout = Layout(root)
     for query, table in event_hubs.HUB_TABLES.items():
-        files.delete(spark, layout.checkpoint(query))
-        files.delete(spark, layout.table(table))
+        files.delete(layout.checkpoint(query))
+        files.delete(layout.table(table))
     send_foreign(spark, hub, 50_000)
     _, ledger = run_exercise(hub)
     assert (ledger["sent"], ledger["remainder"]) == (EVENTS, 0)
-    assert batches(spark, root, "event_hubs") <= 3
+    assert batches(root, "event_hubs") <= 3
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
 def test_a_run_begins_anew_in_a_hub_that_was_replaced(spark, root, broker, run_exercise, partitions):
     hub = broker.hub(f"replaced-{partitions}")
     run_exercise(hub)
-    before = hub_runs.saved_run(spark, Layout(root))
+    before = hub_runs.saved_run(Layout(root))
     printed, ledger = run_exercise(broker.replace(hub.name, partitions))
     assert "the hub has lost the events: its retention is over, or it is another hub. All are sent anew." in printed
     assert (ledger["sent"], ledger["remainder"]) == (EVENTS, 0)
-    assert hub_runs.saved_run(spark, Layout(root)).name != before.name
+    assert hub_runs.saved_run(Layout(root)).name != before.name
 
 
 def test_what_the_hub_forgot_before_it_was_read_is_sent_again(spark, root, broker, run_exercise):
@@ -95,7 +95,7 @@ def test_what_the_hub_forgot_before_it_was_read_is_sent_again(spark, root, broke
     run_exercise(hub)
     layout = Layout(root)
     for query in event_hubs.HUB_TABLES:
-        files.delete(spark, layout.checkpoint(query))
+        files.delete(layout.checkpoint(query))
     broker.forget(hub.name)
     _, ledger = run_exercise(hub)
     assert (ledger["sent"], ledger["remainder"]) == (EVENTS, 0)
@@ -106,8 +106,8 @@ def test_events_that_were_lost_while_they_were_sent_are_said_so_and_sent_again(s
     run_exercise(hub)
     layout = Layout(root)
     # As a publish that was killed before it looked where its events are.
-    run = hub_runs.saved_run(spark, layout)
-    hub_runs.save_run(spark, layout, hub_runs.HubRun(run.name, run.since))
+    run = hub_runs.saved_run(layout)
+    hub_runs.save_run(layout, hub_runs.HubRun(run.name, run.since))
     broker.forget(hub.name)
     with pytest.raises(
         SystemExit, match=r"^publish: the hub has lost 400 events: run it again, and all are sent anew$"

@@ -30,11 +30,11 @@ class Lab:
         spark, layout = self.spark, self.layout
         self.manifest, _ = generate.generate(spark, layout, "course/student", 0.1)
         run_queries(spark, "concepts", layout, concepts.queries(spark, layout, continuous=False))
-        windows.use_settings(spark, layout, windows.Settings())
+        windows.use_settings(layout, windows.Settings())
         run_queries(spark, "windows", layout, windows.queries(spark, layout, windows.Settings(), continuous=False))
         listener = Listener(self.hub.listen, "lab")
         publish.publish(spark, layout, self.hub.send, listener, RATE)
-        run = hub_runs.saved_run(spark, layout)
+        run = hub_runs.saved_run(layout)
         parsed = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 500), run))
         run_queries(spark, "event_hubs", layout, list(event_hubs.starters(parsed, parsed, layout).values()))
 

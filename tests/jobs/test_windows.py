@@ -119,16 +119,16 @@ def test_the_task_fills_all_tables_and_begins_anew_with_other_settings(spark, ro
     assert rows_of("windows_tumbling") == half_hours
     assert rows_of("windows_sliding") == half_hours
     assert rows_of("windows_quarantine") == quarantined
-    assert windows.read_settings(spark, Layout(root)) == windows.Settings("30 minutes", "30 minutes", "2 hours")
+    assert windows.read_settings(Layout(root)) == windows.Settings("30 minutes", "30 minutes", "2 hours")
 
 
 def test_settings_of_an_interrupted_change_are_not_trusted(spark, root, folder):
     layout = Layout(root)
     half_deleted = folder / "exercises" / "checkpoints" / "windows_sliding" / "offsets"
     half_deleted.mkdir(parents=True)
-    windows.use_settings(spark, layout, windows.Settings())
+    windows.use_settings(layout, windows.Settings())
     assert not half_deleted.exists()
-    assert files.read_json(spark, layout.window_settings) == {
+    assert files.read_json(layout.window_settings) == {
         "size": "1 hour",
         "slide": "15 minutes",
         "watermark": "2 hours",
