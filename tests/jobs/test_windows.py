@@ -142,10 +142,10 @@ def test_after_an_interrupted_change_of_settings_the_former_ones_count_each_even
     run_task(windows)
     counted = rows_of("windows_tumbling")
 
-    def interrupted(spark, path, delete=files.delete):
+    def interrupted(path, delete=files.delete):
         if path.endswith("tables/windows_tumbling"):
             raise KeyboardInterrupt
-        delete(spark, path)
+        delete(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(files, "delete", interrupted)

@@ -131,8 +131,10 @@ def broker_of(machine: Settings) -> Callable[[Namespace], list[psutil.Process]]:
         folder = str(machine.state / "eventhubs" / space.name)
         return [
             process
-            for process in psutil.process_iter()
-            if process.name() == "java" and any(argument.startswith(folder) for argument in process.cmdline())
+            for process in psutil.process_iter(["name", "cmdline"])
+            if process.info["name"] == "java"
+            # A process that has just ended has none.
+            and any(argument.startswith(folder) for argument in process.info["cmdline"] or ())
         ]
 
     return find
