@@ -25,7 +25,8 @@ def remove(store: Store, state: Path, workspace_ids: Set[str]) -> None:
 
 def _keep_folders(root: Path, names: Set[str]) -> None:
     for folder in root.iterdir() if root.is_dir() else ():
-        if folder.name not in names:
+        # A file browser leaves files of its own.
+        if folder.is_dir() and folder.name not in names:
             for record in folder.glob("*.pids"):
                 kill_leftovers(record)
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -300,3 +300,15 @@ def test_a_workspace_whose_deletion_was_cut_off_leaves_nothing_after_a_restart(
     for kind in ("secret", "scope", "secret-acl", "object", "run", "job", "cluster", "cluster-event", "user"):
         assert not store.keys(f"databricks/{kind}"), kind
     assert not any(list(folder.iterdir()) for folder in folders)
+
+
+def test_files_of_others_between_the_folders_hold_nothing_up(
+    workspace: Workspace, workspaces: Workspaces, settings: Settings
+) -> None:
+    stray = [settings.state / folder / ".DS_Store" for folder in ("workspaces", "clusters")]
+    for file in stray:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    workspaces.reconcile()
+    assert workspaces.urls() == [workspace.url]
+    assert all(file.exists() for file in stray)
