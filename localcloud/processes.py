@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from localcloud import private
+
 _PR_SET_PDEATHSIG = 1
 # Loaded at import: between fork and exec is no place to open a library.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -31,10 +33,8 @@ def record(path: Path, pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             rows.append([pid, psutil.Process(pid).create_time()])
-    part = path.with_suffix(".part")
     with contextlib.suppress(OSError):
-        part.write_text(json.dumps(rows))
-        part.replace(path)
+        private.write(path, json.dumps(rows))
 
 
 def kill_leftovers(path: Path) -> None:

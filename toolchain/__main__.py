@@ -27,12 +27,11 @@ def _ensure_room() -> None:
 
 
 def _versions() -> str:
-    release = ".".join(str(part) for part in sys.version_info[:2])
     cli = ".".join(str(part) for part in engine.version(engine.find()) or ())
     spark = next((ROOT / ".venv").glob("lib/python3*/site-packages/pyspark-*.dist-info")).name.split("-")[1]
     kafka = next(jar.version for jar in ivy.locked_jars() if jar.artifact == "kafka_2.13")
     spark = spark.removesuffix(".dist")
-    return f"Python {release} · Java {jvm.version(jvm.find())} · Pulumi {cli} · Spark {spark} · Kafka {kafka}"
+    return f"Python {venv.RELEASE} · Java {jvm.version(jvm.find())} · Pulumi {cli} · Spark {spark} · Kafka {kafka}"
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from toolchain.common import ROOT, ToolMissing, cache, run, say
 
 UV = "0.13.9"
 VENV = ROOT / ".venv"
+RELEASE = ".".join(str(part) for part in sys.version_info[:2])
 
 
 def ensure_uv() -> Path:
@@ -45,8 +46,7 @@ def ensure_venv(uv: Path) -> None:
     if stamp.is_file() and stamp.read_text() == _wanted():
         return
     say("installing the Python packages (1 GB)")
-    release = ".".join(str(part) for part in sys.version_info[:2])
-    if not ((VENV / "bin/python").exists() and (VENV / f"lib/python{release}").is_dir()):
+    if not ((VENV / "bin/python").exists() and (VENV / f"lib/python{RELEASE}").is_dir()):
         # Resolved, because this may be the Python of the very folder that is made anew.
         run([uv, "venv", "-q", "--clear", "--python", Path(sys.executable).resolve(), VENV], "Making .venv")
     sync: list[str | Path] = [

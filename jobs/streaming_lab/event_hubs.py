@@ -62,9 +62,9 @@ def main() -> None:
     def read(limit: int) -> DataFrame:
         return parsed(hub_runs.own(read_hub(spark, listener, run, limit), run))
 
-    to_start = starters(read(events_a_batch), read(QUARANTINE_EVENTS), layout, continuous=arguments.continuous)
-    for query in [query for query in to_start if run.is_read(_ends_before(spark, layout, query))]:
-        del to_start[query]
+    both = starters(read(events_a_batch), read(QUARANTINE_EVENTS), layout, continuous=arguments.continuous)
+    # A run without an end is never read to it.
+    to_start = [both[query] for query in both if not (run.offsets and run.is_read(_ends_before(spark, layout, query)))]
     if not to_start:
         print("event_hubs: all events of the run are in the tables already")
         return
@@ -72,7 +72,7 @@ def main() -> None:
         spark,
         "event_hubs",
         layout,
-        list(to_start.values()),
+        to_start,
         control=arguments.control,
         continuous=arguments.continuous,
         # The hub may go on for hours behind the run's last event.

@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from localcloud.eventhubs.broker import Broker
 from localcloud.eventhubs.model import Namespace
 from localcloud.processes import kill_leftovers
 from localcloud.settings import Settings
+from localcloud.threads import all_at_once
 
 
 class EventHubs:
@@ -48,9 +48,8 @@ class EventHubs:
 
     def close(self) -> None:
         """Stop all endpoints; their events stay."""
-        with self._lock, ThreadPoolExecutor(max(1, len(self._brokers))) as threads:
-            # All at once: each takes seconds to end, and who stops the cloud does not wait for long.
-            list(threads.map(Broker.close, self._brokers.values()))
+        with self._lock:
+            all_at_once(Broker.close, self._brokers.values())
             self._brokers.clear()
 
     def _remove_strangers(self, wanted: set[str]) -> None:

@@ -5,7 +5,6 @@ import secrets as random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from localcloud.cluster import ClusterSpec, DriverError, TaskResult, TaskSpec
 from localcloud.settings import Settings
+from localcloud.threads import all_at_once
 from localcloud.workspace.mounts import StartError, for_spark, resolve
 from localcloud.workspace.node_types import NODE_TYPES
 from localcloud.workspace.people import Caller, People
@@ -252,9 +252,7 @@ class Drivers:
         def stop(cluster_id: str) -> None:
             self.stop(cluster_id, "INTERNAL_ERROR", "The local cloud was stopped.")
 
-        # All at once: each takes seconds to end, and who stops the cloud does not wait for long.
-        with ThreadPoolExecutor(max(1, len(names))) as threads:
-            list(threads.map(stop, names))
+        all_at_once(stop, names)
 
     def _launch(self, cluster_id: str, slot: _Slot) -> Driver:
         record = self._records.get(cluster_id)

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from secrets import compare_digest
 
 from starlette.applications import Starlette
@@ -12,6 +11,7 @@ from starlette.applications import Starlette
 from localcloud.cluster import Driver
 from localcloud.settings import Settings
 from localcloud.store import Store
+from localcloud.threads import all_at_once
 from localcloud.workspace import leftovers
 from localcloud.workspace.clusters import Spawn, in_background
 from localcloud.workspace.drivers import DriverFactory
@@ -98,9 +98,8 @@ class Workspaces:
         self._stop.set()
         if self._thread:
             self._thread.join(10)
-        # All at once: who stops the cloud does not wait for long.
-        with self._lock, ThreadPoolExecutor() as pool:
-            list(pool.map(Workspace.close, self._workspaces.values()))
+        with self._lock:
+            all_at_once(Workspace.close, self._workspaces.values())
 
     def _run(self) -> None:
         while not self._stop.wait(1.0):
