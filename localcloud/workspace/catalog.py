@@ -22,6 +22,7 @@ _PRIVILEGES = {
         "CREATE_MANAGED_STORAGE", "EXTERNAL_USE_LOCATION", "MANAGE", "READ_FILES", "WRITE_FILES",
     ),
 }  # fmt: skip
+BINDING_TYPES = ("BINDING_TYPE_READ_WRITE", "BINDING_TYPE_READ_ONLY")
 _URL = re.compile(r"abfss://(?P<container>[^@/]+)@(?P<account>[a-z0-9]+)\.dfs\.core\.windows\.net(?P<path>/.*)?")
 _EDITABLE = ("comment", "owner", "read_only", "isolation_mode", "fallback")
 
@@ -48,6 +49,7 @@ class Catalog:
         self._credentials = Shelf(store, "storage-credential", region)
         self._locations = Shelf(store, "external-location", region)
         self._grants = Shelf(store, "grants", region)
+        self._bindings = Shelf(store, "workspace-bindings", region)
 
     def metastore(self) -> Record:
         """The summary of the region's metastore."""
@@ -119,6 +121,7 @@ class Catalog:
             )
         self._credentials.delete(name.lower())
         self._grants.delete(f"storage_credential/{name.lower()}")
+        self._bindings.delete(f"storage_credential/{name.lower()}")
 
     # External locations
 
@@ -165,6 +168,7 @@ class Catalog:
         self.location(name)
         self._locations.delete(name.lower())
         self._grants.delete(f"external_location/{name.lower()}")
+        self._bindings.delete(f"external_location/{name.lower()}")
 
     # Grants
 
@@ -187,6 +191,32 @@ class Catalog:
                 held[change["principal"]] = sorted(left)
             self._grants.put(f"{securable}/{name.lower()}", {who: item for who, item in held.items() if item})
         return self.grants(securable, name)
+
+    # Bindings: the workspaces in which an isolated securable can be used
+
+    def bindings(self, securable: str, name: str) -> list[Record]:
+        """`{"workspace_id", "binding_type"}` of each workspace that the securable is bound to."""
+        self._require_securable(securable, name)
+        held = self._bindings.get(f"{securable}/{name.lower()}") or {}
+        return [{"workspace_id": int(workspace), "binding_type": kind} for workspace, kind in held.items()]
+
+    def change_bindings(
+        self, securable: str, name: str, add: list[Record], remove: list[Record], caller: Caller
+    ) -> list[Record]:
+        """Bind the securable to workspaces and release it from others."""
+        self._require_admin(caller, "MANAGE")
+        self._require_securable(securable, name)
+        with self._store.transaction():
+            held = self._bindings.get(f"{securable}/{name.lower()}") or {}
+            for binding in remove:
+                held.pop(str(binding["workspace_id"]), None)
+            for binding in add:
+                kind = binding.get("binding_type") or BINDING_TYPES[0]
+                if kind not in BINDING_TYPES:
+                    raise invalid(f"binding_type '{kind}' must be one of {', '.join(BINDING_TYPES)}.")
+                held[str(binding["workspace_id"])] = kind
+            self._bindings.put(f"{securable}/{name.lower()}", held)
+        return self.bindings(securable, name)
 
     def usable_containers(self, user_name: str) -> set[tuple[str, str]]:
         """(account, container) of the locations whose files the user may read and write, through Azure's own roles."""

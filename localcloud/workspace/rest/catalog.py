@@ -24,11 +24,24 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
         found = catalog.change_grants(call.text("securable"), call.text("name"), changes, call.caller)
         return {"privilege_assignments": found}
 
+    def assignment(_: Call) -> Any:
+        return {"workspace_id": int(workspace.workspace_id), "metastore_id": catalog.metastore_id}
+
+    def bindings(call: Call) -> Any:
+        return {"bindings": catalog.bindings(call.text("securable"), call.text("name"))}
+
+    def change_bindings(call: Call) -> Any:
+        add, remove = call.values.get("add") or [], call.values.get("remove") or []
+        found = catalog.change_bindings(call.text("securable"), call.text("name"), add, remove, call.caller)
+        return {"bindings": found}
+
     base = "/api/2.1/unity-catalog"
     credential, location = f"{base}/storage-credentials", f"{base}/external-locations"
     held = f"{base}/permissions/{{securable}}/{{name}}"
+    bound = f"{base}/bindings/{{securable}}/{{name}}"
     return [
         ("GET", f"{base}/metastore_summary", lambda _: catalog.metastore()),
+        ("GET", f"{base}/current-metastore-assignment", assignment),
         ("POST", credential, lambda call: catalog.create_credential(call.values, call.caller)),
         ("GET", credential, lambda _: {"storage_credentials": catalog.credentials()}),
         ("GET", f"{credential}/{{name}}", lambda call: catalog.credential(call.text("name"))),
@@ -45,6 +58,8 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
         ("DELETE", f"{location}/{{name}}", lambda call: catalog.delete_location(call.text("name"), call.caller)),
         ("GET", held, grants),
         ("PATCH", held, change_grants),
+        ("GET", bound, bindings),
+        ("PATCH", bound, change_bindings),
     ]
 
 
