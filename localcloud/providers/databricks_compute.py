@@ -1,7 +1,9 @@
 """Cluster policies, clusters and jobs of the databricks provider."""
 
+import time
 from typing import ClassVar
 
+from localcloud.errors import DatabricksError
 from localcloud.providers.base import Failure, ProviderError, Session
 from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
 from localcloud.providers.databricks_shape import placeholders, snake
@@ -13,6 +15,8 @@ from localcloud.workspace.shelf import Record
 # Arguments of Terraform's provider that the service never sees.
 _CLUSTER_EXTRAS = ("no_wait", "is_pinned", "idempotency_token")
 _JOB_EXTRAS = ("control_run_state", "always_running")
+# Seconds for which an edit is repeated while the cluster is in another state (resource_cluster.go).
+_EDIT_LIMIT = 900.0
 _ANY_CLUSTER = {"node_type_id": next(iter(NODE_TYPES)), "spark_version": next(iter(SPARK_VERSIONS))}
 _ANY_TASK = {
     "existing_cluster_id": "unknown",
@@ -59,7 +63,7 @@ class ClusterPolicy(WorkspaceResource):
 class Cluster(WorkspaceResource):
     """An all-purpose cluster (resource_cluster.go).
 
-    It is made stopped, whatever `noWait` says: the first run that needs it starts it. `state` says TERMINATED then.
+    It starts when it is created: `noWait`, which the local cloud always assumes, skips the waiting alone.
     """
 
     token = type_token("Cluster")
@@ -84,16 +88,24 @@ class Cluster(WorkspaceResource):
         return failures
 
     def make(self, workspace: Workspace, body: Record) -> str:
-        """Create the cluster, stopped."""
-        return str(workspace.clusters.create(_cluster(body), workspace.developer, start=False)["cluster_id"])
+        """Create the cluster, which begins to start."""
+        return str(workspace.clusters.create(_cluster(body), workspace.developer)["cluster_id"])
 
     def find(self, workspace: Workspace, id: str) -> Record:
         """The cluster."""
         return workspace.clusters.get(id)
 
     def change(self, workspace: Workspace, id: str, body: Record) -> None:
-        """Edit the cluster; if it runs, it restarts."""
-        workspace.clusters.edit(id, _cluster(body), workspace.developer)
+        """Edit the cluster, once it is in a state that allows it; if it runs, it restarts."""
+        deadline = time.monotonic() + _EDIT_LIMIT
+        while True:
+            try:
+                workspace.clusters.edit(id, _cluster(body), workspace.developer)
+                return
+            except DatabricksError as refusal:
+                if refusal.code != "INVALID_STATE" or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
         """Delete the cluster for good."""
@@ -103,7 +115,7 @@ class Cluster(WorkspaceResource):
         """Its page and tags."""
         return {
             "url": f"https://{workspace.url}/#setting/clusters/{id}/configuration",
-            "defaultTags": {"Vendor": "Databricks", "ClusterId": id, "ClusterName": found["cluster_name"]},
+            "defaultTags": found["default_tags"],
         }
 
 

@@ -6,15 +6,14 @@ from datetime import UTC, datetime
 
 from localcloud.store import Store
 from localcloud.workspace import cluster_spec
-from localcloud.workspace.drivers import Drivers
-from localcloud.workspace.errors import denied, invalid
+from localcloud.workspace.drivers import Drivers, Spawn
+from localcloud.workspace.errors import denied, invalid, wrong_state
+from localcloud.workspace.libraries import Libraries
 from localcloud.workspace.people import Caller, People
 from localcloud.workspace.permissions import Permissions
 from localcloud.workspace.policies import Policies
 from localcloud.workspace.records import ClusterRecords
 from localcloud.workspace.shelf import Record
-
-Spawn = Callable[[Callable[[], None]], None]
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -25,8 +24,7 @@ def in_background(work: Callable[[], None]) -> None:
 class Clusters:
     """The clusters of one workspace.
 
-    A new cluster of the REST API starts at once, as on Databricks. One that the provider makes is first started by the
-    first run (or `start`) that needs it: a Spark driver that nobody uses costs half a gigabyte of a laptop.
+    azure_tags: the tags of the workspace's resource in Azure, which its clusters inherit
     """
 
     def __init__(
@@ -35,22 +33,26 @@ class Clusters:
         *,
         records: ClusterRecords,
         drivers: Drivers,
+        libraries: Libraries,
         policies: Policies,
         permissions: Permissions,
         people: People,
+        azure_tags: Callable[[], dict[str, str]] = dict,
         spawn: Spawn = in_background,
     ) -> None:
         self._store = store
         self._records = records
         self._drivers = drivers
+        self._libraries = libraries
         self._policies = policies
         self._permissions = permissions
         self._people = people
+        self._azure_tags = azure_tags
         self._spawn = spawn
         permissions.register("clusters", records.has)
 
     def create(self, body: Record, caller: Caller, start: bool = True) -> Record:
-        """Add a cluster; start: begin to start it now. Refuses what `prepare` refuses."""
+        """Add a cluster and begin to start it, unless `start` is false. Refuses what `prepare` refuses."""
         with self._store.transaction():
             spec = self.prepare(body, caller)
             number = self._store.next_id("databricks/cluster")
@@ -68,7 +70,7 @@ class Clusters:
             self._records.event(record["cluster_id"], "CREATING")
         if start:
             self.start(record["cluster_id"], caller)
-        return self._records.get(record["cluster_id"])
+        return self.get(record["cluster_id"])
 
     def prepare(self, body: Record, caller: Caller, cluster_id: str | None = None) -> Record:
         """The settings as the service would keep them; refuses what breaks a rule or the cluster's policy."""
@@ -103,21 +105,34 @@ class Clusters:
         self._authorize(cluster_id, caller, "CAN_MANAGE")
         with self._store.transaction():
             old = self._records.get(cluster_id)
+            self._require_state(old, "RUNNING", "TERMINATED")
             spec = self.prepare(body, caller, cluster_id)
             kept = {name: value for name, value in old.items() if name not in cluster_spec.FIELDS}
             self._records.put(kept | spec)
             self._records.event(cluster_id, "EDITED")
-        if old["state"] in ("RUNNING", "PENDING"):
+        if old["state"] == "RUNNING":
             self.restart(cluster_id, caller)
-        return self._records.get(cluster_id)
+        return self.get(cluster_id)
 
     def get(self, cluster_id: str) -> Record:
         """The cluster; refused if there is none."""
-        return self._records.get(cluster_id)
+        return self._described(self._records.get(cluster_id))
 
     def all(self) -> list[Record]:
         """All clusters, oldest first."""
-        return self._records.values()
+        return [self._described(record) for record in self._records.values()]
+
+    def is_pinned(self, cluster_id: str) -> bool:
+        """Whether the cluster is kept for longer than 30 days after its end."""
+        return bool(self._records.get(cluster_id).get("_pinned"))
+
+    def pin(self, cluster_id: str, caller: Caller, pinned: bool = True) -> None:
+        """Pin the cluster, or unpin it; administrators alone may."""
+        if not caller.admin:
+            raise denied("Only administrators can pin and unpin clusters.")
+        if self.is_pinned(cluster_id) != pinned:
+            self._records.update(cluster_id, _pinned=pinned or None)
+            self._records.event(cluster_id, "PINNED" if pinned else "UNPINNED")
 
     def events(self, cluster_id: str, order: str = "DESC", types: list[str] | None = None) -> list[Record]:
         """What happened to a cluster, newest first unless order is ASC."""
@@ -126,32 +141,32 @@ class Clusters:
         return wanted if order == "ASC" else wanted[::-1]
 
     def start(self, cluster_id: str, caller: Caller) -> None:
-        """Begin to start a stopped cluster; one that runs or is starting is left alone."""
+        """Begin to start a terminated cluster."""
         self._authorize(cluster_id, caller, "CAN_RESTART")
-        if self._records.get(cluster_id)["state"] == "TERMINATED":
+        asked = self._drivers.stops(cluster_id)
+        with self._store.transaction():
+            self._require_state(self._records.get(cluster_id), "TERMINATED")
             self._records.update(cluster_id, state="PENDING", state_message="Starting Spark")
-            self._spawn(lambda: self._drivers.start_quietly(cluster_id))
+        self._drivers.start_soon(cluster_id, asked, self._spawn)
 
     def restart(self, cluster_id: str, caller: Caller) -> None:
         """Stop and start a running cluster; what runs on it is lost."""
         self._authorize(cluster_id, caller, "CAN_RESTART")
-        state = self._records.get(cluster_id)["state"]
-        if state not in ("RUNNING", "PENDING"):
-            raise invalid(f"Cluster {cluster_id} is in unexpected state {state.capitalize()}.")
-        self._records.event(cluster_id, "RESTARTING")
-
-        def work() -> None:
-            self._drivers.stop(cluster_id, "USER_REQUEST", "Cluster is restarting")
-            self._drivers.start_quietly(cluster_id)
-
-        self._spawn(work)
+        asked = self._drivers.stops(cluster_id)
+        with self._store.transaction():
+            self._require_state(self._records.get(cluster_id), "RUNNING")
+            self._records.update(cluster_id, state="RESTARTING", state_message="Cluster is restarting")
+            self._records.event(cluster_id, "RESTARTING")
+        self._drivers.restart_soon(cluster_id, asked, self._spawn)
 
     def terminate(self, cluster_id: str, caller: Caller) -> None:
-        """Stop a cluster; its settings stay."""
+        """Stop a cluster, also one that is starting; its settings stay."""
         self._authorize(cluster_id, caller, "CAN_RESTART")
-        if self._records.get(cluster_id)["state"] not in ("TERMINATED", "TERMINATING"):
+        with self._store.transaction():
+            if self._records.get(cluster_id)["state"] in ("TERMINATED", "TERMINATING"):
+                return
             self._records.update(cluster_id, state="TERMINATING", state_message="Terminated by user")
-            self._spawn(lambda: self._drivers.stop(cluster_id, "USER_REQUEST", "Terminated by user"))
+        self._drivers.stop_soon(cluster_id, "USER_REQUEST", "Terminated by user", self._spawn)
 
     def permanent_delete(self, cluster_id: str, caller: Caller) -> None:
         """Stop a cluster and remove it with its events."""
@@ -159,9 +174,25 @@ class Clusters:
         self._drivers.stop(cluster_id, "USER_REQUEST", "Deleted by user")
         self._records.delete(cluster_id)
         self._drivers.forget(cluster_id)
+        self._libraries.forget(cluster_id)
         self._permissions.deleted("clusters", cluster_id)
 
     def _authorize(self, cluster_id: str, caller: Caller, level: str) -> None:
         self._records.get(cluster_id)
         if not self._permissions.holds("clusters", cluster_id, caller, level):
             raise denied(f"{caller.user_name} does not have {level} permissions on cluster {cluster_id}.")
+
+    def _described(self, record: Record) -> Record:
+        """The cluster as the service answers it, with the tags that it gives each machine (terraform#1637)."""
+        tags = {
+            "Vendor": "Databricks",
+            "Creator": record["creator_user_name"],
+            "ClusterName": record["cluster_name"],
+            "ClusterId": record["cluster_id"],
+        }
+        shown = {name: value for name, value in record.items() if not name.startswith("_")}
+        return {**shown, "default_tags": {**tags, **self._azure_tags()}}
+
+    def _require_state(self, record: Record, *states: str) -> None:
+        if record["state"] not in states:
+            raise wrong_state(record["cluster_id"], record["state"])

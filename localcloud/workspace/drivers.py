@@ -5,7 +5,7 @@ import secrets as random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +54,7 @@ class Driver(Protocol):
 
 DriverFactory = Callable[[Settings, ClusterSpec], Driver]
 Mounts = Callable[[Record, dict[str, str]], dict[str, Path]]
+Spawn = Callable[[Callable[[], None]], None]
 
 
 @dataclass
@@ -66,14 +67,30 @@ class _Slot:
     tasks: int = 0
     idle_since: float = 0.0
     mounts: dict[str, Path] = field(default_factory=dict)
-    # Copies of the wheels that this driver has installed, by workspace path.
+    # Copies of the wheels that this driver has installed, by workspace path; the first on Python's path comes first.
     libraries: dict[str, Path] = field(default_factory=dict)
+    # How often the cluster was to be stopped: a start that was asked for before must not come up after.
+    stops: int = 0
+    # Stops and restarts that were accepted and are not done yet.
+    changing: int = 0
+
+
+class _CanceledError(StartError):
+    """A start that a stop overtook; the stop says how the cluster ended."""
+
+    def __init__(self) -> None:
+        super().__init__("USER_REQUEST", "The cluster was terminated while it started.")
 
 
 class Drivers:
-    """The drivers of one workspace's clusters. `host` is set once the workspace's address is known."""
+    """The drivers of one workspace's clusters.
+
+    host: where code on a cluster reaches the workspace; set once its address is known
+    on_start: called with the id of a cluster whose driver is up, before any task gets to it
+    """
 
     host = ""
+    on_start: Callable[[str], None] = staticmethod(lambda _: None)
 
     def __init__(
         self,
@@ -92,6 +109,7 @@ class Drivers:
         self._mounts = mounts
         self._make = make
         self._guard = threading.Lock()
+        self._changed = threading.Condition(self._guard)
         self._slots: dict[str, _Slot] = {}
         self._closed = False
 
@@ -111,51 +129,59 @@ class Drivers:
     def start(self, cluster_id: str) -> Driver:
         """The cluster's driver; starts it if it doesn't run. Blocks; raises StartError. Call it inside `in_use`."""
         slot = self._slot(cluster_id)
+        with self._changed:
+            # As on Databricks: a cluster that terminates or restarts does so first.
+            self._changed.wait_for(lambda: slot.changing == 0)
         with slot.lock:
-            if slot.driver is not None and not slot.driver.alive:
-                self._lost(cluster_id, slot)
-            if slot.driver is not None and slot.tasks <= 1 and self._mounts_of(cluster_id, slot) != slot.mounts:
-                # Containers and grants take effect at once on Azure; Spark's mount table is read once, at its start.
-                self.stop(cluster_id, "USER_REQUEST", "Storage access changed.")
-            if slot.driver is not None:
-                return slot.driver
-            self._records.update(
-                cluster_id,
-                state="PENDING",
-                state_message="Starting Spark",
-                termination_reason=None,
-                terminated_time=None,
-            )
-            self._records.event(cluster_id, "STARTING")
-            try:
-                driver = self._launch(cluster_id, slot)
-            except StartError as problem:
-                slot.token = ""
-                self._terminated(cluster_id, problem.code, "CLIENT_ERROR", str(problem))
-                raise
-            slot.driver = driver
-            slot.idle_since = self._records.now() / 1000
-            self._records.update(
-                cluster_id,
-                state="RUNNING",
-                state_message="",
-                start_time=self._records.now(),
-                spark_context_id=self._records.now(),
-            )
-            self._records.event(cluster_id, "RUNNING")
-            return driver
+            return self._start(cluster_id, slot)
 
-    def start_quietly(self, cluster_id: str) -> None:
-        """As `start`; what goes wrong is in the cluster's state alone."""
-        try:
-            self.start(cluster_id)
-        except StartError:
-            return
+    def stops(self, cluster_id: str) -> int:
+        """How often the cluster was to be stopped so far, for `start_soon` and `restart_soon`."""
+        return self._slot(cluster_id).stops
+
+    def start_soon(self, cluster_id: str, asked: int, spawn: Spawn) -> None:
+        """Begin to start the driver; what goes wrong is in the cluster's state alone.
+
+        asked: `stops` when the start was asked for; a stop since then prevails
+        """
+        slot = self._slot(cluster_id)
+
+        def work() -> None:
+            with slot.lock, suppress(StartError):
+                if slot.stops == asked:
+                    self._start(cluster_id, slot)
+
+        spawn(work)
+
+    def stop_soon(self, cluster_id: str, code: str, message: str, spawn: Spawn) -> None:
+        """As `stop`, through `spawn`; a start that is under way, or still to come, is canceled at once."""
+        slot = self._slot(cluster_id)
+        with self._guard:
+            slot.stops += 1
+        self._change(slot, lambda: self.stop(cluster_id, code, message), spawn)
+
+    def restart_soon(self, cluster_id: str, asked: int, spawn: Spawn) -> None:
+        """Stop the driver and start another one, through `spawn`; asked: as for `start_soon`."""
+        slot = self._slot(cluster_id)
+
+        def work() -> None:
+            with slot.lock, suppress(StartError):
+                if slot.stops != asked:
+                    return
+                slot.token, slot.libraries = "", {}
+                if slot.driver is not None:
+                    slot.driver.stop()
+                    slot.driver = None
+                self._start(cluster_id, slot)
+
+        self._change(slot, work, spawn)
 
     def stop(self, cluster_id: str, code: str, message: str) -> None:
         """Stop the driver, if there is one. code: Databricks' termination code, for example INACTIVITY."""
         slot = self._slot(cluster_id)
-        starting = slot.starting
+        with self._guard:
+            slot.stops += 1
+            starting = slot.starting
         if starting is not None:
             starting.stop()
         with slot.lock:
@@ -165,9 +191,7 @@ class Drivers:
                     self._records.update(cluster_id, state="TERMINATING", state_message=message)
                 finally:
                     slot.driver.stop()
-            if self._records.has(cluster_id) and (
-                starting is not None or self._records.get(cluster_id)["state"] != "TERMINATED"
-            ):
+            if self._records.has(cluster_id) and self._records.get(cluster_id)["state"] != "TERMINATED":
                 self._terminated(cluster_id, code, "SUCCESS", message)
             # Last: where the record can't be written, `check` finds a dead driver, and tries again.
             slot.driver = None
@@ -195,19 +219,21 @@ class Drivers:
                 slot.tasks -= 1
                 slot.idle_since = self._records.now() / 1000
 
-    def installed(self, cluster_id: str, path: str, install: Callable[[Path], Path]) -> Path:
-        """The driver's copy of a wheel. A running cluster keeps the copy it made first, as Databricks does.
+    @contextmanager
+    def installed(self, cluster_id: str) -> Iterator[dict[str, Path]]:
+        """The driver's copies of wheels, by workspace path, the first on Python's path first; the block may add some.
 
-        install: makes the copy in the folder that it is given.
+        A running cluster keeps the copy that it made first, as Databricks does.
         """
         slot = self._slot(cluster_id)
         with slot.lock:
-            if path not in slot.libraries:
-                # One folder for each driver and path: another driver of this cluster may meet another content.
-                place = self._work_dir(cluster_id) / "libraries" / random.token_hex(8)
-                place.mkdir(parents=True)
-                slot.libraries[path] = install(place)
-            return slot.libraries[path]
+            yield slot.libraries
+
+    def library_folder(self, cluster_id: str) -> Path:
+        """A new folder for a wheel: another driver of this cluster may meet another content at the same path."""
+        place = self._work_dir(cluster_id) / "libraries" / random.token_hex(8)
+        place.mkdir(parents=True)
+        return place
 
     def forget(self, cluster_id: str) -> None:
         """Remove what a deleted cluster left on disk."""
@@ -254,7 +280,54 @@ class Drivers:
 
         all_at_once(stop, names)
 
-    def _launch(self, cluster_id: str, slot: _Slot) -> Driver:
+    def _change(self, slot: _Slot, work: Callable[[], None], spawn: Spawn) -> None:
+        with self._changed:
+            slot.changing += 1
+
+        def change() -> None:
+            try:
+                work()
+            finally:
+                with self._changed:
+                    slot.changing -= 1
+                    self._changed.notify_all()
+
+        spawn(change)
+
+    def _start(self, cluster_id: str, slot: _Slot) -> Driver:
+        if slot.driver is not None and not slot.driver.alive:
+            self._lost(cluster_id, slot)
+        if slot.driver is not None and slot.tasks <= 1 and self._mounts_of(cluster_id, slot) != slot.mounts:
+            # Containers and grants take effect at once on Azure; Spark's mount table is read once, at its start.
+            self.stop(cluster_id, "USER_REQUEST", "Storage access changed.")
+        if slot.driver is not None:
+            return slot.driver
+        seen = slot.stops
+        if self._records.get(cluster_id)["state"] != "RESTARTING":
+            self._records.update(cluster_id, state="PENDING", state_message="Starting Spark")
+        self._records.update(cluster_id, termination_reason=None, terminated_time=None)
+        self._records.event(cluster_id, "STARTING")
+        try:
+            driver = self._launch(cluster_id, slot, seen)
+        except StartError as problem:
+            slot.token = ""
+            if not isinstance(problem, _CanceledError):
+                self._terminated(cluster_id, problem.code, "CLIENT_ERROR", str(problem))
+            raise
+        slot.driver = driver
+        slot.idle_since = self._records.now() / 1000
+        self.on_start(cluster_id)
+        self._records.update(
+            cluster_id,
+            state="RUNNING",
+            state_message="",
+            start_time=self._records.now(),
+            spark_context_id=self._records.now(),
+        )
+        self._records.event(cluster_id, "RUNNING")
+        return driver
+
+    def _launch(self, cluster_id: str, slot: _Slot, seen: int) -> Driver:
         record = self._records.get(cluster_id)
         conf, env = self._resolved(record, "spark_conf"), self._resolved(record, "spark_env_vars")
         slot.token, slot.libraries, slot.mounts = f"dapi{random.token_hex(16)}", {}, self._mounts(record, conf)
@@ -275,15 +348,21 @@ class Drivers:
         with self._guard:
             if self._closed:
                 raise StartError("INTERNAL_ERROR", "The local cloud was stopped.")
+            if slot.stops != seen:
+                raise _CanceledError
             slot.starting = driver
         try:
             driver.start()
+            if slot.stops == seen:
+                return driver
         except (DriverError, OSError) as problem:
-            driver.stop()
-            raise StartError("DRIVER_UNREACHABLE", f"Spark failed to start: {problem}") from problem
+            if slot.stops == seen:
+                driver.stop()
+                raise StartError("DRIVER_UNREACHABLE", f"Spark failed to start: {problem}") from problem
         finally:
             slot.starting = None
-        return driver
+        driver.stop()
+        raise _CanceledError
 
     def _mounts_of(self, cluster_id: str, slot: _Slot) -> dict[str, Path]:
         """What the cluster would mount if it started now; what it has where a secret in its conf is gone since."""

@@ -26,3 +26,8 @@ def exists(message: str, status: int = 400) -> DatabricksError:
 def unsupported(what: str) -> DatabricksError:
     """400 for a part of the service that this machine does not have."""
     return invalid(f"{what} is not supported by the local workspace.")
+
+
+def wrong_state(cluster_id: str, state: str) -> DatabricksError:
+    """400 INVALID_STATE, on which clients wait and try again (databricks/cli#1372)."""
+    return DatabricksError(400, "INVALID_STATE", f"Cluster {cluster_id} is in unexpected state {state.capitalize()}.")

@@ -39,6 +39,7 @@ class Surroundings:
     """
 
     drivers: Drivers
+    libraries: libraries.Libraries
     clusters: ClusterRecords
     files: Files
     file_access: FileAccess
@@ -284,7 +285,7 @@ class Execution:
         paths = [library["whl"] for library in task.get("libraries") or []]
         for path in [*paths, *([task["notebook_task"]["notebook_path"]] if "notebook_task" in task else [])]:
             around.file_access.require(path, self._identity(), "CAN_READ")
-        wheels = libraries.install(paths, task["existing_cluster_id"], around.files, around.drivers)
+        wheels = around.libraries.install(task["existing_cluster_id"], paths)
         around.logs.mkdir(parents=True, exist_ok=True)
         log = around.logs / f"{task['run_id']}.log"
         name = str(task["run_id"])

@@ -10,8 +10,8 @@ from localcloud.workspace import shelf
 
 # What belongs to one workspace; what the metastore holds is its region's and stays.
 _SHELVES = (
-    "user", "scope", "secret", "secret-acl", "permissions", "object", "policy", "cluster", "cluster-event", "job",
-    "run", "run-token",
+    "user", "scope", "secret", "secret-acl", "permissions", "object", "policy", "cluster", "cluster-event",
+    "cluster-libraries", "job", "run", "run-token",
 )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from localcloud.arm import Container, WorkspaceInfo
 from localcloud.settings import Settings
 from localcloud.store import Store
 from localcloud.workspace.catalog import Azure, Catalog
-from localcloud.workspace.clusters import Clusters, Spawn, in_background
-from localcloud.workspace.drivers import DriverFactory, Drivers
+from localcloud.workspace.clusters import Clusters, in_background
+from localcloud.workspace.drivers import DriverFactory, Drivers, Spawn
 from localcloud.workspace.execution import Surroundings
 from localcloud.workspace.file_access import FileAccess, list_of
 from localcloud.workspace.files import Files
 from localcloud.workspace.jobs import Jobs
+from localcloud.workspace.libraries import Libraries
 from localcloud.workspace.mounts import mounts
 from localcloud.workspace.people import DEVELOPER, Caller, People
 from localcloud.workspace.permissions import Permissions
@@ -79,13 +80,18 @@ class Workspace:
             mounts=self._mounts,
             make=parts.make_driver,
         )
+        self.libraries = Libraries(
+            store, key, records=records, files=self.files, drivers=self.drivers, permissions=self.permissions
+        )
         self.clusters = Clusters(
             store,
             records=records,
             drivers=self.drivers,
             policies=self.policies,
             permissions=self.permissions,
+            libraries=self.libraries,
             people=self.people,
+            azure_tags=self._azure_tags,
             spawn=parts.spawn,
         )
         self.jobs = Jobs(
@@ -93,6 +99,7 @@ class Workspace:
         )
         around = Surroundings(
             drivers=self.drivers,
+            libraries=self.libraries,
             clusters=records,
             files=self.files,
             file_access=self.file_access,
@@ -146,8 +153,13 @@ class Workspace:
             self.permissions.put(kind, object_id, [entry], self.developer)
 
     def _region(self) -> str:
-        found = self._parts.azure.get(self.info.resource_id)
-        return str(found["location"]) if found else "unknown"
+        return str(self._in_azure().get("location", "unknown"))
+
+    def _azure_tags(self) -> dict[str, str]:
+        return dict(self._in_azure().get("tags") or {})
+
+    def _in_azure(self) -> Record:
+        return self._parts.azure.get(self.info.resource_id) or {}
 
     def _mounts(self, cluster: Record, conf: dict[str, str]) -> dict[str, Path]:
         return mounts(cluster, conf, self._parts.settings, self._parts.azure.containers, self.catalog)

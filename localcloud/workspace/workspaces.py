@@ -13,8 +13,8 @@ from localcloud.settings import Settings
 from localcloud.store import Store
 from localcloud.threads import all_at_once
 from localcloud.workspace import leftovers
-from localcloud.workspace.clusters import Spawn, in_background
-from localcloud.workspace.drivers import DriverFactory
+from localcloud.workspace.clusters import in_background
+from localcloud.workspace.drivers import DriverFactory, Spawn
 from localcloud.workspace.people import Caller
 from localcloud.workspace.rest import make_app
 from localcloud.workspace.workspace import AzureViews, Parts, Workspace

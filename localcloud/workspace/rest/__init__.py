@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcloud.workspace.rest import catalog, clusters, files, jobs, people, permissions, policies, secrets
+from localcloud.workspace.rest import catalog, clusters, files, jobs, libraries, people, permissions, policies, secrets
 from localcloud.workspace.rest.http import Authenticate, not_found, route
 from localcloud.workspace.workspace import Workspace
 
-_GROUPS = (clusters, policies, jobs, secrets, files, permissions, people, catalog)
+_GROUPS = (clusters, libraries, policies, jobs, secrets, files, permissions, people, catalog)
 
 
 def make_app(workspace: Workspace, authenticate: Authenticate) -> Starlette:

@@ -22,8 +22,23 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
         return clusters.get(call.text("cluster_id"))
 
     def listed(call: Call) -> Any:
-        items, fields = page(clusters.all()[::-1], call, 20, 100, "page_size")
+        found = [cluster for cluster in clusters.all()[::-1] if is_wanted(cluster, call)]
+        items, fields = page(found, call, 20, 100, "page_size")
         return {"clusters": items, **fields}
+
+    def is_wanted(cluster: Record, call: Call) -> bool:
+        """The filters, which arrive as query parameters with a dot (databricks-sdk: `_fix_query_string`)."""
+        states, sources = call.texts("filter_by.cluster_states"), call.texts("filter_by.cluster_sources")
+        policy = call.text("filter_by.policy_id", "")
+        return (
+            (not states or cluster["state"] in states)
+            and (not sources or cluster["cluster_source"] in sources)
+            and (not policy or cluster.get("policy_id") == policy)
+            and (
+                "filter_by.is_pinned" not in call.values
+                or clusters.is_pinned(cluster["cluster_id"]) == call.flag("filter_by.is_pinned")
+            )
+        )
 
     def events(call: Call) -> Any:
         found = clusters.events(call.text("cluster_id"), call.text("order", "DESC"), call.texts("event_types"))
@@ -52,6 +67,8 @@ def handlers(workspace: Workspace) -> list[tuple[str, str, Handler]]:
             f"{base}/permanent-delete",
             lambda call: clusters.permanent_delete(call.text("cluster_id"), call.caller),
         ),
+        ("POST", f"{base}/pin", lambda call: clusters.pin(call.text("cluster_id"), call.caller)),
+        ("POST", f"{base}/unpin", lambda call: clusters.pin(call.text("cluster_id"), call.caller, pinned=False)),
         ("POST", f"{base}/events", events),
         ("GET", f"{base}/get", get),
         ("GET", f"{base}/list", listed),

@@ -70,7 +70,7 @@ def test_the_legacy_single_node_form_is_accepted(workspace: Workspace) -> None:
     assert workspace.clusters.create(legacy, workspace.developer, start=False)["state"] == "TERMINATED"
 
 
-def test_a_cluster_of_the_provider_costs_no_spark_until_it_is_needed(
+def test_a_stopped_cluster_starts_when_a_run_needs_it(
     cluster: str, drivers: Any, job: Any, task: Any, run: Any, workspace: Workspace
 ) -> None:
     assert not drivers.made
@@ -173,9 +173,10 @@ def test_a_cluster_is_stopped_while_it_starts(
 ) -> None:
     driver = Unready()
     monkeypatch.setattr(workspace.drivers, "_make", lambda *_: driver)
-    thread = threading.Thread(target=workspace.drivers.start_quietly, args=(cluster,))
+    thread = threading.Thread(target=workspace.clusters.start, args=(cluster, workspace.developer))
     thread.start()
     assert driver.began.wait(20)
+    assert workspace.clusters.get(cluster)["state"] == "PENDING"
     workspace.clusters.terminate(cluster, workspace.developer)
     thread.join(20)
     stopped = workspace.clusters.get(cluster)
