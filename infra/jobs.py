@@ -158,7 +158,9 @@ class Jobs(pulumi.ComponentResource):
             # A running cluster never reinstalls a path that it knows: the name carries the content's hash.
             path=f"{names.home}/wheels/{content.wheel_name}",
             content_base64=base64.b64encode(content.wheel).decode(),
-            opts=below,
+            # A run that began before may install the earlier wheel yet (databricks/cli#2958). The folder takes the
+            # files with it in the end.
+            opts=ResourceOptions.merge(below, ResourceOptions(retain_on_delete=True)),
         )
         for notebook, source in content.notebooks.items():
             databricks.Notebook(

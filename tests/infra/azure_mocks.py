@@ -78,6 +78,7 @@ class Request:
     depends_on: frozenset[str]
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
+    retain_on_delete: bool
     custom: bool
 
     @property
@@ -210,6 +211,7 @@ class _Monitor(mocks.MockMonitor):
                 depends_on=frozenset(map(_key, request.dependencies)),
                 ignore_changes=tuple(request.ignoreChanges),
                 replace_on_changes=tuple(request.replaceOnChanges),
+                retain_on_delete=request.retainOnDelete,
                 custom=request.custom,
             )
             with self._lock:

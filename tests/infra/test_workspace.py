@@ -45,6 +45,14 @@ def test_what_outlives_the_workspace_is_deleted_itself_and_before_it(either: Any
         assert WORKSPACE in one.depends_on, one.key
 
 
+def test_an_earlier_wheel_stays_for_the_runs_that_need_it(either: Any) -> None:
+    retained = [one for one in either.resources if one.retain_on_delete]
+    assert [one.name for one in retained] == ["wheel"]
+    (home,) = (one for one in either.all("Directory") if one.name == "home")
+    assert home.inputs["deleteRecursive"]
+    assert retained[0].inputs["path"].startswith(f"{home.inputs['path']}/")
+
+
 def test_names_in_the_shared_metastore_carry_the_student(by_identity: Any) -> None:
     for kind in ("StorageCredential", "ExternalLocation"):
         assert by_identity.one(kind).inputs["name"].startswith("lab-dp-203-ada-")
