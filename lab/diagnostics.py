@@ -47,6 +47,8 @@ class Events:
     doing: str
     touched: dict[str, str] = field(default_factory=dict)
     """URN of each resource of our own (no component, provider or stack) to what was done with it."""
+    created: set[str] = field(default_factory=set)
+    """Types of the resources of our own that were created."""
     failures: list[Failure] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -59,6 +61,8 @@ class Events:
         elif event.res_outputs_event and _is_ours(event.res_outputs_event.metadata):
             metadata = event.res_outputs_event.metadata
             operation = _operation(metadata)
+            if operation in ("create", "create-replacement"):
+                self.created.add(metadata.type)
             if self.touched.get(metadata.urn) not in CHANGES:
                 self.touched[metadata.urn] = operation
         elif event.diagnostic_event:

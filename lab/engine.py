@@ -49,12 +49,15 @@ class Engine:
     too, so that nothing of a stack (its `encryptionsalt` above all) is written into the checkout.
 
     Raises LabError where the Pulumi CLI is missing, so before anything is started for it.
+
+    created: types of the resources that the last `up` created, whether it succeeded or not
     """
 
     def __init__(self, project: Project, cloud: Cloud, student: str):
         self.project = project
         self.cloud = cloud
         self.student = student
+        self.created: set[str] = set()
         with set_up():
             self._pulumi = toolchain.pulumi()
 
@@ -96,6 +99,7 @@ class Engine:
     def up(self, report: Report) -> UpResult:
         """Run the program and make the cloud agree with it; raises LabError with the first failure."""
         events = Events(report, "making")
+        self.created = events.created
         preload(self.project.root)
         workspace = self._workspace(lambda: run_program(self.project.root))
         stack = QuickStack(self.student, workspace)

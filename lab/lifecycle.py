@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab import after_up
 from lab.clouds import Cloud
 from lab.errors import Interrupted, LabError
 from lab.kept import data_of, keep
@@ -76,13 +77,24 @@ def up(
             state = engine.state()
             if state is not None:
                 finish_interrupted(engine, cloud, state, report)
-            return engine.up(report)
+            return _up(engine, cloud, report)
         except Interrupted:
             raise
         except Exception:
             # A value that the cloud refused must not stand in the next one's way; an interrupted `up` goes on with it.
             keep_overrides(cloud, student, kept)
             raise
+
+
+def _up(engine: Engine, cloud: Cloud, report: Report) -> UpResult:
+    """Run the engine; whatever became of it, leave no machine running that nobody asked for."""
+    try:
+        done = engine.up(report)
+    finally:
+        if after_up.CLUSTER in engine.created and (state := engine.state()) is not None:
+            after_up.stop_cluster(cloud, state, report)
+    after_up.renew_code(cloud, done.outputs, report)
+    return done
 
 
 def _refuse_change(project: Project, config: StackConfig, state: State | None) -> None:

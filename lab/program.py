@@ -14,7 +14,10 @@ from pathlib import Path
 
 @cache
 def preload(root: Path) -> threading.Thread:
-    """Begin the program's slow imports (5 to 8 s), so that they run while the cloud and the engine start."""
+    """Begin the program's slow imports (5 to 8 s), so that they run while the cloud and the engine start.
+
+    Returns the thread that ends when the program can run; the client for what comes after it is imported meanwhile.
+    """
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
 
@@ -25,6 +28,11 @@ def preload(root: Path) -> threading.Thread:
         with contextlib.suppress(Exception):
             import_module("pulumi_azure_native")
             import_module("pulumi_databricks")
+        threading.Thread(target=load_client, daemon=True).start()
+
+    def load_client() -> None:
+        with contextlib.suppress(Exception):
+            import_module("databricks.sdk")
         gc.freeze()
         gc.enable()
 
