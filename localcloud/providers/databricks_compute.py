@@ -108,7 +108,8 @@ class Cluster(WorkspaceResource):
             time.sleep(0.1)
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
-        """Delete the cluster for good."""
+        """Delete the cluster for good, pinned or not."""
+        workspace.clusters.pin(id, workspace.developer, pinned=False)
         workspace.clusters.permanent_delete(id, workspace.developer)
 
     def computed(self, workspace: Workspace, id: str, found: Record) -> Props:

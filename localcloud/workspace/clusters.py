@@ -124,14 +124,15 @@ class Clusters:
 
     def is_pinned(self, cluster_id: str) -> bool:
         """Whether the cluster is kept for longer than 30 days after its end."""
-        return bool(self._records.get(cluster_id).get("_pinned"))
+        # The API's documentation leaves the field out, but the service answers it (terraform-provider-databricks#4203).
+        return "pinned_by_user_name" in self._records.get(cluster_id)
 
     def pin(self, cluster_id: str, caller: Caller, pinned: bool = True) -> None:
         """Pin the cluster, or unpin it; administrators alone may."""
         if not caller.admin:
             raise denied("Only administrators can pin and unpin clusters.")
         if self.is_pinned(cluster_id) != pinned:
-            self._records.update(cluster_id, _pinned=pinned or None)
+            self._records.update(cluster_id, pinned_by_user_name=caller.user_name if pinned else None)
             self._records.event(cluster_id, "PINNED" if pinned else "UNPINNED")
 
     def events(self, cluster_id: str, order: str = "DESC", types: list[str] | None = None) -> list[Record]:
@@ -169,8 +170,11 @@ class Clusters:
         self._drivers.stop_soon(cluster_id, "USER_REQUEST", "Terminated by user", self._spawn)
 
     def permanent_delete(self, cluster_id: str, caller: Caller) -> None:
-        """Stop a cluster and remove it with its events."""
+        """Stop a cluster and remove it with its events; a pinned one stays."""
         self._authorize(cluster_id, caller, "CAN_MANAGE")
+        if self.is_pinned(cluster_id):
+            # terraform-provider-databricks#113
+            raise invalid(f"Cannot delete pinned cluster {cluster_id}. Please ask an admin to unpin the cluster first.")
         self._drivers.stop(cluster_id, "USER_REQUEST", "Deleted by user")
         self._records.delete(cluster_id)
         self._drivers.forget(cluster_id)
@@ -190,8 +194,7 @@ class Clusters:
             "ClusterName": record["cluster_name"],
             "ClusterId": record["cluster_id"],
         }
-        shown = {name: value for name, value in record.items() if not name.startswith("_")}
-        return {**shown, "default_tags": {**tags, **self._azure_tags()}}
+        return {**record, "default_tags": {**tags, **self._azure_tags()}}
 
     def _require_state(self, record: Record, *states: str) -> None:
         if record["state"] not in states:

@@ -1,12 +1,15 @@
 """What `lab up` does after the engine: no machine that nobody asked for, and no code but the new."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 from databricks.sdk.errors import PermissionDenied
 from databricks.sdk.service.compute import Library, LibraryFullStatus, LibraryInstallStatus, State
 
-from lab import after_up
+from lab import after_up, lifecycle
+from lab.engine import UpResult
+from lab.errors import LabError
 from lab.state import State as StackState
 
 OLD = "/Workspace/Shared/streaming-lab/dev/wheel/streaming_lab-0-py3-none-any.whl"
@@ -88,6 +91,26 @@ def test_a_new_cluster_is_stopped(cloud, cluster, report):
     assert cluster.stopped == ["new"]
     assert cloud.addresses == [{"workspaceUrl": "adb-1", "workspaceResourceId": "/w"}]
     assert report.lines == []
+
+
+@pytest.mark.parametrize("failure", [None, LabError("jobs", "refused")])
+def test_a_new_cluster_is_stopped_also_when_up_fails(cloud, cluster, report, failure):
+    def up(report):
+        if failure:
+            raise failure
+        return UpResult(2, 2, {})
+
+    record = stack(WORKSPACE, {"type": after_up.CLUSTER, "id": "new"})
+    engine = SimpleNamespace(created={after_up.CLUSTER}, up=up, state=lambda: record)
+    with pytest.raises(LabError) if failure else nullcontext():
+        lifecycle._up(engine, cloud, report)
+    assert cluster.stopped == ["new"]
+
+
+def test_a_cluster_of_before_is_left_alone(cloud, cluster, report):
+    engine = SimpleNamespace(created=set(), up=lambda report: UpResult(2, 0, {}))
+    lifecycle._up(engine, cloud, report)
+    assert cluster.stopped == []
 
 
 def test_a_cluster_that_cannot_be_stopped_is_one_line(cloud, cluster, report):

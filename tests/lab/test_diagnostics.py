@@ -83,3 +83,18 @@ def test_what_is_under_way_is_named(report):
     events(event(resource_pre_event=step("create")))
     events(event(resource_pre_event=step("same")))
     assert report.moments == ["making cluster · 0 done"]
+
+
+def test_what_was_created_is_known_by_its_type(report):
+    events = Events(report, "making")
+    for kind, operations in {
+        "a:New": ["create"],
+        "a:Replaced": ["create-replacement", "replace", "delete-replaced"],
+        "a:Updated": ["update"],
+        "a:Adopted": ["import"],
+        "a:Same": ["same"],
+    }.items():
+        for operation in operations:
+            events(event(res_outputs_event=step(operation, f"{URN}-{kind}", kind)))
+    events(event(resource_pre_event=step("create", kind="a:Failed")))
+    assert events.created == {"a:New", "a:Replaced"}

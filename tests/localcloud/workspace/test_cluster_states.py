@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import InvalidParameterValue
 from databricks.sdk.service import compute
 
 from localcloud.arm import Arm
 from localcloud.errors import DatabricksError
-from localcloud.workspace import Caller, Workspace
+from localcloud.workspace import Caller, Workspace, Workspaces
 from localcloud.workspace.mounts import StartError
+from tests.command import wait_until
 
 Body = dict[str, Any]
 
@@ -46,6 +48,15 @@ def test_a_new_cluster_is_pending_and_then_runs(
     assert workspace.clusters.get(made["cluster_id"])["state"] == "RUNNING"
 
 
+def test_a_cluster_that_nobody_uses_stops_after_its_minutes(
+    workspace: Workspace, workspaces: Workspaces, single_node: Body, clock: Any
+) -> None:
+    cluster = workspace.clusters.create(single_node, workspace.developer)["cluster_id"]
+    clock.advance(minutes=30)
+    workspaces.check()
+    assert workspace.clusters.get(cluster)["termination_reason"]["code"] == "INACTIVITY"
+
+
 def test_a_stop_overtakes_a_start_that_has_not_begun(
     workspace: Workspace, cluster: str, later: Later, drivers: Any
 ) -> None:
@@ -71,8 +82,7 @@ def test_a_stop_ends_a_driver_that_comes_up_late(
         # The request to stop arrives when the driver no longer hears it.
         monkeypatch.setattr(driver, "stop", lambda: None)
         threading.Thread(target=workspace.clusters.terminate, args=(cluster, workspace.developer)).start()
-        while workspace.drivers.stops(cluster) == 0:
-            pass
+        wait_until(lambda: workspace.drivers.stops(cluster), "the request to stop")
         monkeypatch.setattr(driver, "stop", stopped)
         driver.alive = True
 
@@ -157,6 +167,8 @@ def test_pinned_clusters_can_be_listed_and_unpinned(
     client.clusters.pin(cluster)
     client.clusters.pin(cluster)
     assert (pinned(True), pinned(False)) == ([cluster], [])
+    with pytest.raises(InvalidParameterValue, match="Please ask an admin to unpin the cluster first"):
+        client.clusters.permanent_delete(cluster)
     client.clusters.unpin(cluster)
     assert pinned(True) == []
     types = [event.type for event in client.clusters.events(cluster)]
