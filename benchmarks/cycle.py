@@ -8,10 +8,9 @@ from statistics import median
 
 from benchmarks.command import LAB, timed
 from benchmarks.common import Outcome, Row, Sizes, tell
-from benchmarks.memory import Sampler
+from benchmarks.memory import GIGABYTE, Sampler
 
 NAME = "cycle"
-GIGABYTE = 10**9
 MEMORY_LIMIT = 3.0
 SECOND_LIMIT = 0.5
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+GIGABYTE = 10**9
+
 EVERY = 1.0
 """Seconds between two samples."""
 
@@ -18,7 +20,7 @@ YOUNG = 0.5
 
 
 class Sampler(threading.Thread):
-    """Samples a lab command, the background process of its state folder, and all that descends from them.
+    """Samples lab commands, the background process of their state folder, and all that descends from them.
 
     Pages that processes share (forks of one Python, the jars of two JVMs) count once: as PSS, Linux' proportional set
     size. Where there is no PSS, RSS is added up, which counts them more than once.
@@ -32,12 +34,12 @@ class Sampler(threading.Thread):
         self.largest: list[tuple[str, int]] = []
         self.measure = "PSS" if hasattr(psutil.Process().memory_full_info(), "pss") else "RSS"
         self._state = state
-        self._command: int | None = None
+        self._commands: set[int] = set()
         self._ended = threading.Event()
 
     def watch(self, command: int) -> None:
-        """Take the process of this id, a lab command, as a part of the lab."""
-        self._command = command
+        """Count the process of this id, a lab command, as a part of the lab."""
+        self._commands.add(command)
 
     def __enter__(self) -> Sampler:
         self.start()
@@ -65,7 +67,7 @@ class Sampler(threading.Thread):
                 self.peak, self.largest = total, sorted(sizes, key=lambda each: -each[1])
 
     def _processes(self) -> set[psutil.Process]:
-        roots = [self._command] if self._command else []
+        roots = [*self._commands]
         with contextlib.suppress(OSError, ValueError, KeyError):
             # The background process outlives the command that started it.
             roots.append(json.loads((self._state / "endpoint.json").read_text())["pid"])
