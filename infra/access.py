@@ -98,6 +98,8 @@ class Access(pulumi.ComponentResource):
             azure_managed_identity={"access_connector_id": connector.id},
             comment=f"Streaming lab of {lab.config.student}",
             isolation_mode="ISOLATION_MODE_ISOLATED",
+            # Databricks does not know a new connector at once (terraform-provider-databricks#3846, #5768).
+            skip_validation=True,
             force_destroy=True,
             opts=workspace.outliving(self, [role]),
         )
@@ -110,15 +112,22 @@ class Access(pulumi.ComponentResource):
             isolation_mode="ISOLATION_MODE_ISOLATED",
             # A role assignment takes up to ten minutes to have an effect; the first run comes later.
             skip_validation=True,
+            # On by default since provider 1.117. They need more rights than the connector has, and can't be turned off
+            # later (terraform-provider-databricks#5745, #5967).
+            enable_file_events=False,
             force_destroy=True,
             opts=workspace.outliving(self, [role, storage.container]),
         )
-        databricks.Grants(
-            "files",
-            external_location=location.name,
-            grants=[{"principal": self.person, "privileges": ["READ_FILES", "WRITE_FILES"]}],
-            opts=workspace.outliving(self),
-        )
+        if lab.config.student_email:
+            # Who deploys owns the location and needs no grant.
+            databricks.Grants(
+                "files",
+                external_location=location.name,
+                # The metastore writes e-mail addresses in lower case and compares them as written
+                # (terraform-provider-databricks#3654, #4043).
+                grants=[{"principal": self.person.apply(str.lower), "privileges": ["READ_FILES", "WRITE_FILES"]}],
+                opts=workspace.outliving(self),
+            )
         return {"storageCredential": credential.name, "externalLocation": location.name}
 
 

@@ -18,6 +18,12 @@ from infra.workspace import Workspace
 _MODE = "SINGLE_USER"
 _AVAILABILITY = "ON_DEMAND_AZURE"
 
+# The older way to write a single node. With `kind` and `is_single_node` the service adds these settings by itself, the
+# provider reports them as a difference on every `up`, and the edit restarts a running cluster
+# (terraform-provider-databricks#4360).
+_SINGLE_NODE_CONF = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
+_SINGLE_NODE_TAGS = {"ResourceClass": "SingleNode"}
+
 
 class ComputeArgs(TypedDict):
     """What the cluster is for."""
@@ -54,8 +60,7 @@ class Compute(pulumi.ComponentResource):
             "cluster",
             cluster_name=lab.names.workspace_object,
             policy_id=policy.id,
-            kind="CLASSIC_PREVIEW",
-            is_single_node=True,
+            num_workers=0,
             data_security_mode=_MODE,
             single_user_name=args["access"].person,
             node_type_id=lab.config.node_type,
@@ -65,10 +70,14 @@ class Compute(pulumi.ComponentResource):
             runtime_engine="STANDARD",
             autotermination_minutes=lab.config.autotermination_minutes,
             azure_attributes={"availability": _AVAILABILITY, "first_on_demand": 1},
-            spark_conf=self._storage_key(args),
-            custom_tags=lab.config.tags,
+            spark_conf={**_SINGLE_NODE_CONF, **self._storage_key(args)},
+            # The workspace's tags are inherited; the same keys here would come back with the prefix `x_`
+            # (terraform-provider-databricks#1637).
+            custom_tags=_SINGLE_NODE_TAGS,
             # A machine takes minutes to start, and a run waits for it anyway.
             no_wait=True,
+            # Databricks deletes an unpinned cluster 30 days after it terminated, and the jobs would keep its id.
+            is_pinned=True,
             opts=workspace.inside(self, args["secrets"].all),
         )
         if lab.config.student_email:
@@ -82,10 +91,10 @@ class Compute(pulumi.ComponentResource):
         self.cluster_id = cluster.id
         self.register_outputs({"clusterId": self.cluster_id})
 
-    def _storage_key(self, args: ComputeArgs) -> dict[str, pulumi.Input[str]] | None:
+    def _storage_key(self, args: ComputeArgs) -> dict[str, pulumi.Input[str]]:
         """In key mode, where the cluster finds the account's key: a reference, never the key."""
         if args["storage"].key is None:
-            return None
+            return {}
         setting = f"spark.hadoop.fs.azure.account.key.{args['lab'].names.storage_account}.dfs.core.windows.net"
         return {setting: pulumi.Output.format("{{{{secrets/{0}/{1}}}}}", args["secrets"].scope, STORAGE_KEY)}
 
@@ -98,9 +107,10 @@ def _policy(lab: Lab) -> dict[str, dict[str, object]]:
         "autotermination_minutes": {"type": "range", "minValue": 10, "maxValue": config.autotermination_minutes},
         "data_security_mode": {"type": "fixed", "value": _MODE},
         "driver_node_type_id": {"type": "fixed", "value": config.node_type},
-        "is_single_node": {"type": "fixed", "value": True},
         "node_type_id": {"type": "fixed", "value": config.node_type},
+        "num_workers": {"type": "fixed", "value": 0},
         "runtime_engine": {"type": "fixed", "value": "STANDARD"},
         "spark_version": {"type": "fixed", "value": config.spark_version},
-        **{f"custom_tags.{tag}": {"type": "fixed", "value": value} for tag, value in config.tags.items()},
+        **{f"spark_conf.{key}": {"type": "fixed", "value": value} for key, value in _SINGLE_NODE_CONF.items()},
+        **{f"custom_tags.{tag}": {"type": "fixed", "value": value} for tag, value in _SINGLE_NODE_TAGS.items()},
     }

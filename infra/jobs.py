@@ -162,13 +162,15 @@ class Jobs(pulumi.ComponentResource):
             # files with it in the end.
             opts=ResourceOptions.merge(below, ResourceOptions(retain_on_delete=True)),
         )
+        # Imported in parallel into a folder that doesn't exist, notebooks race to create it, and some of them fail.
+        folder = databricks.Directory("notebooks", path=names.notebooks, delete_recursive=True, opts=below)
         for notebook, source in content.notebooks.items():
             databricks.Notebook(
                 notebook,
                 path=f"{names.notebooks}/{notebook}",
                 language="PYTHON",
                 content_base64=base64.b64encode(source).decode(),
-                opts=below,
+                opts=workspace.inside(self, [folder]),
             )
         self.wheel = pulumi.Output.concat("/Workspace", wheel.path)
         if args["lab"].config.student_email:

@@ -50,8 +50,11 @@ class Secrets(pulumi.ComponentResource):
         if args["storage"].key is not None:
             values[STORAGE_KEY] = args["storage"].key
         self.scope = scope.name
+        # A new value replaces the secret. Created first, it would be deleted again with the old one, which has the same
+        # key (pulumi-databricks#642).
+        replaced = ResourceOptions.merge(workspace.inside(self), ResourceOptions(delete_before_replace=True))
         self.all = [
-            databricks.Secret(key, key=key, scope=scope.name, string_value=value, opts=workspace.inside(self))
+            databricks.Secret(key, key=key, scope=scope.name, string_value=value, opts=replaced)
             for key, value in values.items()
         ]
         # Who deploys made the scope and manages it.

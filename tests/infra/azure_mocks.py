@@ -79,6 +79,7 @@ class Request:
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
     retain_on_delete: bool
+    delete_before_replace: bool
     custom: bool
 
     @property
@@ -212,6 +213,7 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
                 replace_on_changes=tuple(request.replaceOnChanges),
                 retain_on_delete=request.retainOnDelete,
+                delete_before_replace=request.deleteBeforeReplace,
                 custom=request.custom,
             )
             with self._lock:

@@ -77,6 +77,12 @@ def by_key(azure_mocks: ModuleType, small_checkout: Path, settings: dict[str, st
     return azure_mocks.run_program(small_checkout, {**settings, **more})
 
 
+@pytest.fixture(scope="session")
+def shared(azure_mocks: ModuleType, small_checkout: Path, settings: dict[str, str]) -> Any:
+    """What is registered for a student by a teacher, storage by identity."""
+    return azure_mocks.run_program(small_checkout, {**settings, "streaming-lab:studentEmail": "Ada@example.com"})
+
+
 @pytest.fixture(params=["by_identity", "by_key"])
 def either(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)

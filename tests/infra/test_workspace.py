@@ -61,10 +61,12 @@ def test_names_in_the_shared_metastore_carry_the_student(by_identity: Any) -> No
 def test_with_a_key_the_cluster_gets_a_reference_and_nothing_needs_a_role(by_key: Any) -> None:
     account = by_key.one("StorageAccount").inputs
     assert account["allowSharedKeyAccess"] is True
-    (setting, value), *more = by_key.one("Cluster").inputs["sparkConf"].items()
-    assert setting == f"spark.hadoop.fs.azure.account.key.{account['accountName']}.dfs.core.windows.net"
-    assert value == "{{secrets/streaming-lab-ada/storage-key}}"
-    assert more == []
+    setting = f"spark.hadoop.fs.azure.account.key.{account['accountName']}.dfs.core.windows.net"
+    assert by_key.one("Cluster").inputs["sparkConf"] == {
+        "spark.databricks.cluster.profile": "singleNode",
+        "spark.master": "local[*]",
+        setting: "{{secrets/streaming-lab-ada/storage-key}}",
+    }
     kinds = {one.kind for one in by_key.resources}
     assert kinds.isdisjoint({"RoleAssignment", "AccessConnector", "StorageCredential", "ExternalLocation", "Grants"})
     assert "externalLocation" not in by_key.outputs
@@ -85,10 +87,36 @@ def test_each_secret_holds_its_key_and_is_encrypted_in_the_state(either: Any, az
     assert {one.plain["stringValue"] for one in secrets} == {"[secret]"}
 
 
+def test_a_rotated_secret_is_deleted_before_it_is_created(either: Any) -> None:
+    assert all(one.delete_before_replace for one in either.all("Secret"))
+
+
+def test_notebooks_are_imported_into_a_folder_that_exists(either: Any) -> None:
+    folder = either.one("Directory", "notebooks")
+    for notebook in either.all("Notebook"):
+        assert notebook.inputs["path"].startswith(f"{folder.inputs['path']}/")
+        assert folder.key in notebook.depends_on
+
+
+def test_a_new_storage_credential_and_location_are_not_validated(by_identity: Any) -> None:
+    for kind in ("StorageCredential", "ExternalLocation"):
+        assert by_identity.one(kind).inputs["skipValidation"] is True
+    assert by_identity.one("ExternalLocation").inputs["enableFileEvents"] is False
+
+
+def test_a_student_gets_the_files_by_the_name_in_the_metastore(shared: Any) -> None:
+    [grant] = shared.one("Grants").inputs["grants"]
+    assert grant == {"principal": "ada@example.com", "privileges": ["READ_FILES", "WRITE_FILES"]}
+    assert "files" in {key.partition("::")[2] for key in shared.one("Job", "live").depends_on}
+
+
 def test_the_cluster_is_one_small_machine_for_one_person_that_ends_when_idle(either: Any) -> None:
     inputs = either.one("Cluster").inputs
-    assert inputs["kind"] == "CLASSIC_PREVIEW"
-    assert inputs["isSingleNode"] is True
+    assert inputs["numWorkers"] == 0
+    assert inputs["customTags"] == {"ResourceClass": "SingleNode"}
+    # With these the service changes the settings, and each `up` would edit and restart the cluster.
+    assert inputs.keys().isdisjoint({"kind", "isSingleNode"})
+    assert inputs["isPinned"] is True
     assert inputs["dataSecurityMode"] == "SINGLE_USER"
     assert inputs["nodeTypeId"] == inputs["driverNodeTypeId"] == "Standard_D4ds_v5"
     assert inputs["autoterminationMinutes"] == 30
@@ -101,7 +129,9 @@ def test_the_policy_fixes_what_the_cluster_asks_for(either: Any) -> None:
     assert policy["spark_version"] == {"type": "fixed", "value": cluster["sparkVersion"]}
     assert policy["data_security_mode"] == {"type": "fixed", "value": cluster["dataSecurityMode"]}
     assert policy["runtime_engine"] == {"type": "fixed", "value": cluster["runtimeEngine"]}
-    assert policy["is_single_node"] == {"type": "fixed", "value": cluster["isSingleNode"]}
+    assert policy["num_workers"] == {"type": "fixed", "value": cluster["numWorkers"]}
+    for key in ("spark.databricks.cluster.profile", "spark.master"):
+        assert policy[f"spark_conf.{key}"] == {"type": "fixed", "value": cluster["sparkConf"][key]}
     assert policy["driver_node_type_id"] == {"type": "fixed", "value": cluster["driverNodeTypeId"]}
     assert policy["autoscale.max_workers"] == {"type": "forbidden"}
     assert "autoscale" not in cluster
@@ -159,12 +189,12 @@ def test_the_deployer_s_own_account_is_no_student_s_to_add_and_remove(
 
 
 def test_a_deployer_s_own_lab_gives_nobody_else_anything(by_identity: Any) -> None:
-    for kind in ("User", "Permissions", "SecretAcl"):
+    for kind in ("User", "Permissions", "SecretAcl", "Grants"):
         assert by_identity.all(kind) == []
 
 
 def test_a_job_that_starts_at_once_finds_all_that_its_run_needs(by_identity: Any, by_key: Any) -> None:
-    of_all = {"files", "external-location", "cluster", "control"}
+    of_all = {"external-location", "cluster", "control"}
     of_a_student = {"cluster-permissions", "home-permissions", "student"}
     for recording, needed in ((by_identity, of_all), (by_key, of_a_student)):
         for job in recording.all("Job"):
