@@ -16,8 +16,8 @@ class TaskParser(argparse.ArgumentParser):
     """A parser that fails with one sentence and no usage text, as the cluster shows the last line of a failed task."""
 
     def error(self, message: str) -> NoReturn:
-        """End the task with a sentence that names it and the wrong argument."""
-        raise SystemExit(f"{self.prog}: {message}")
+        """End the task with a sentence that names the wrong argument; who shows it names the task."""
+        raise SystemExit(message)
 
 
 def task_parser(task: str, purpose: str, *, streaming: bool = False) -> TaskParser:

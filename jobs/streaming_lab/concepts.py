@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     spark, layout = session(), layout_of(arguments)
 
-    files.require_input("concepts", layout.input("activity"))
+    files.require_input(layout.input("activity"))
     explain_streaming_frame(read_activity(spark, layout.input("activity")))
     ended = run_queries(
         spark,

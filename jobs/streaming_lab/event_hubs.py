@@ -121,7 +121,7 @@ def _run_of(layout: Layout) -> tuple[HubRun, int]:
         return hub_runs.LIVE, LIVE_BATCH
     manifest, run = read_manifest(layout), hub_runs.saved_run(layout)
     if manifest is None or run is None or not run.offsets:
-        raise SystemExit("event_hubs: the events are not in the hub yet: run generate and publish first, to their end")
+        raise SystemExit("the events are not in the hub yet: run generate and publish first, to their end")
     return run, max(1000, math.ceil(manifest.sources["hub_events"].records / BATCHES))
 
 

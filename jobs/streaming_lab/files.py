@@ -19,10 +19,10 @@ def exists(path: str) -> bool:
     return _found(_fs().ls, path) is not None
 
 
-def require_input(task: str, path: str) -> None:
+def require_input(path: str) -> None:
     """End the task with one sentence where its input folder is missing."""
     if not exists(path):
-        raise SystemExit(f"{task}: there is no input in {path}; run the task generate first")
+        raise SystemExit(f"there is no input in {path}; run the task generate first")
 
 
 def delete(path: str) -> None:

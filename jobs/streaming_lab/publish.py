@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -44,15 +45,15 @@ def publish(
 ) -> None:
     """Send every input file once, a file a trigger, and note where in the hub the events are. `rate` is in events/s.
 
-    Goes on where an earlier try stopped. Where the hub has lost what was sent, exercise 3 begins anew.
+    Goes on where an earlier try stopped. Exercise 3 begins anew when the hub has lost what was sent, or has more.
     """
     manifest = read_manifest(layout)
     if manifest is None:
-        raise SystemExit(f"publish: there is no manifest in {layout.inputs}: run generate first")
+        raise SystemExit(f"there is no manifest in {layout.inputs}: run generate first")
     source, folder = manifest.sources["hub_events"], layout.input("hub_events")
     found = [name for name in files.names(folder) if name.startswith("part-")]
     if len(found) != source.files:
-        raise SystemExit(f"publish: {folder} has {len(found)} files, the manifest says {source.files}: run generate")
+        raise SystemExit(f"{folder} has {len(found)} files, the manifest says {source.files}: run generate")
     run = hub_runs.saved_run(layout)
     if run and run.offsets:
         if hub_runs.holds(spark, listener, run):
@@ -60,15 +61,24 @@ def publish(
             return
         print("publish: the hub has lost the events: its retention is over, or it is another hub. All are sent anew.")
         run = None
-    run = run or _begin(layout)
-    if not _sent_before(spark, layout) >= set(found):
-        writer = sending(spark, layout, run, send, source.records / source.files / rate)
-        run_queries(spark, QUERY, layout, [writer.start], control=control, until=lambda q: _files_sent(q) == len(found))
-    run, records = hub_runs.found(spark, listener, run)
-    if records < source.records:
+
+    def send_rest(run: HubRun) -> tuple[HubRun, int]:
+        if not _sent_before(spark, layout) >= set(found):
+            writer = sending(spark, layout, run, send, source.records / source.files / rate)
+            ended: Callable[[StreamingQuery], bool] = lambda query: _files_sent(query) == len(found)  # noqa: E731
+            run_queries(spark, QUERY, layout, [writer.start], control=control, until=ended)
+        return hub_runs.found(spark, listener, run)
+
+    run, records = send_rest(run or _begin(layout))
+    if records > source.records:
+        more = records - source.records
+        print(f"publish: the hub has {more:,} more events with this run's header than were sent. All are sent anew.")
+        run, records = send_rest(_begin(layout))
+    if records != source.records:
         files.delete(layout.hub_run)
-        lost = source.records - records
-        raise SystemExit(f"publish: the hub has lost {lost:,} events: run it again, and all are sent anew")
+        raise SystemExit(
+            f"the hub has {records:,} of this run's {source.records:,} events: run it again, and all are sent anew"
+        )
     hub_runs.save_run(layout, run)
 
 

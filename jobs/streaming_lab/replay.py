@@ -10,7 +10,8 @@ the end of its window, is not after it. Tried on Spark 4.1 with windows and with
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ from pyspark.sql import functions as F
 
 BATCH = "replay_batch"
 LATE_UNTIL = "replay_late_until"
+
+_MEND = "restore it, or run the exercises with another scale, which begins them anew"
 
 
 class NotRun(Exception):
@@ -46,7 +49,7 @@ class Checkpoint:
 
 
 def read(spark: SparkSession, *paths: str) -> list[Checkpoint]:
-    """The checkpoints at the paths; NotRun when one is not there, ValueError when one lacks batches."""
+    """The checkpoints at the paths; NotRun when one is not there, ValueError when one lacks batches or is damaged."""
     texts = _texts(spark, paths)
     return [_checkpoint(path, texts[path]) for path in paths]
 
@@ -56,18 +59,40 @@ def _checkpoint(path: str, texts: dict[tuple[str, str], str]) -> Checkpoint:
     committed = sorted(int(name) for folder, name in texts if folder == "commits")
     gone = sorted(set(range(max(committed, default=-1) + 1)) - (set(committed) & offsets.keys()))
     if gone:
-        raise ValueError(f"checkpoint {path} lacks batch {gone[0]}, so its rows cannot be told from later ones")
+        raise ValueError(f"checkpoint {path} lacks batch {gone[0]}: {_MEND}")
+    batches = []
+    for batch in committed:
+        with _undamaged(f"{path}/offsets/{batch}"):
+            batches.append(_offsets(offsets[batch]))
+    watermarks, ends = tuple(watermark for watermark, _ in batches), [end for _, end in batches]
+    if not any("logOffset" in end for end in ends):
+        return Checkpoint(path, watermarks, ends=_ends([next(iter(end.values()), {}) for end in ends]))
+    log: list[dict[str, Any]] = []
+    for (folder, name), text in texts.items():
+        if folder == "0":
+            with _undamaged(f"{path}/sources/0/{name}"):
+                log += [_log_entry(line) for line in text.splitlines()[1:]]
+    return Checkpoint(path, watermarks, files=_files([int(end.get("logOffset", -1)) for end in ends], log))
+
+
+@contextmanager
+def _undamaged(file: str) -> Iterator[None]:
+    """Name the file of a checkpoint that is not what Spark wrote."""
     try:
-        watermarks = tuple(int(json.loads(offsets[batch][1])["batchWatermarkMs"]) for batch in committed)
-        ends = [{} if offsets[batch][2] == "-" else json.loads(offsets[batch][2]) for batch in committed]
-    except (IndexError, KeyError):
-        raise ValueError(f"checkpoint {path} has a damaged file in offsets") from None
-    if any("logOffset" in end for end in ends):
-        log = [
-            json.loads(line) for (folder, _), text in texts.items() if folder == "0" for line in text.splitlines()[1:]
-        ]
-        return Checkpoint(path, watermarks, files=_files([int(end.get("logOffset", -1)) for end in ends], log))
-    return Checkpoint(path, watermarks, ends=_ends([next(iter(end.values()), {}) for end in ends]))
+        yield
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{file} is damaged: {_MEND}") from None
+
+
+def _offsets(lines: list[str]) -> tuple[int, dict[str, Any]]:
+    """A batch's watermark in milliseconds, and the end of its source: a version, the metadata and the offset."""
+    _, metadata, end = lines
+    return int(json.loads(metadata)["batchWatermarkMs"]), {} if end == "-" else dict(json.loads(end))
+
+
+def _log_entry(line: str) -> dict[str, Any]:
+    entry = dict(json.loads(line))
+    return {"path": str(entry["path"]), "batchId": int(entry["batchId"])}
 
 
 def by_file(rows: DataFrame, checkpoint: Checkpoint, file_name: str) -> DataFrame:

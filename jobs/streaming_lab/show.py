@@ -49,7 +49,7 @@ def frame(spark: SparkSession, layout: Layout, name: str) -> DataFrame:
     try:
         rows = spark.read.format("delta").load(layout.table(name))
     except AnalysisException:
-        raise SystemExit(f"show: table {name} does not exist yet in {layout.tables}: run its exercise first") from None
+        raise SystemExit(f"table {name} does not exist yet in {layout.tables}: run its exercise first") from None
     times = {field.name: F.col(field.name).cast("string") for field in rows.schema if field.dataType == TimestampType()}
     return rows.orderBy(*TABLES[name]).withColumns(times)
 

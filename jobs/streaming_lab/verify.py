@@ -32,7 +32,7 @@ def main() -> None:
     spark, layout = session(), layout_of(arguments)
     manifest = read_manifest(layout)
     if manifest is None:
-        raise SystemExit(f"verify: there is no manifest in {layout.inputs}: run the exercises first")
+        raise SystemExit(f"there is no manifest in {layout.inputs}: run the exercises first")
 
     before = _saved(layout, manifest)
     listen = from_secret(arguments.scope, "event-hubs-listen") if "event_hubs" in arguments.exercises else ""

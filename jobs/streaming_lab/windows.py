@@ -47,7 +47,7 @@ def main() -> None:
     spark, layout = session(), layout_of(arguments)
 
     if layout.dataset != "live":
-        files.require_input("windows", layout.input("events"))
+        files.require_input(layout.input("events"))
 
     # 3. A shuffle partition for each core; `session` says why.
     print(f"shuffle partitions: {spark.conf.get('spark.sql.shuffle.partitions')}")

@@ -77,6 +77,4 @@ def test_a_second_run_reads_only_what_is_new(write_input, rows_of, run_task):
 def test_a_task_without_input_says_what_to_run_first(root, run_task):
     with pytest.raises(SystemExit) as end:
         run_task(concepts)
-    assert (
-        str(end.value) == f"concepts: there is no input in {root}/exercises/input/activity; run the task generate first"
-    )
+    assert str(end.value) == f"there is no input in {root}/exercises/input/activity; run the task generate first"

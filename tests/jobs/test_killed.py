@@ -28,7 +28,10 @@ storage, work_dir, root, send, listen = json.loads(sys.stdin.read())
 with running_spark(Path(storage), Path(work_dir)) as spark:
     layout = Layout(root)
     listener, run = hub_runs.Listener(listen, "killed"), hub_runs.saved_run(layout)
-    publish.sending(spark, layout, run, send, seconds=0.1).start()
+    sending = publish.sending(spark, layout, run, send, seconds=0.1).start()
+    # A run without offsets is read from its first event on, which a partition without any would not have.
+    while sending.lastProgress is None:
+        sending.awaitTermination(0.1)
     stream = event_hubs.parsed(hub_runs.own(event_hubs.read_hub(spark, listener, run, 100), run))
     for start in event_hubs.starters(stream, stream, layout, continuous=True).values():
         start()

@@ -15,23 +15,32 @@ pytest_plugins = ["tests.jobs.broker"]
 EVENTS = 400
 
 
+MORE = {publish: ["--rate=2000"], event_hubs: [], verify: ["--exercises=event_hubs"]}
+"""The arguments that not every task of the exercise has."""
+
+
 @pytest.fixture
-def run_exercise(spark, root, monkeypatch, capsys):
-    """Run exercise 3's tasks as the job does; returns what they printed and the exercise's ledger."""
-    layout = Layout(root)
-    generate.generate(spark, layout, "spring/ann", EVENTS / 20_000)
+def run_hub_task(spark, root, monkeypatch):
+    """Run one of exercise 3's tasks as the job does."""
+    generate.generate(spark, Layout(root), "spring/ann", EVENTS / 20_000)
+
+    def run(task, hub):
+        connections = {"event-hubs-send": hub.send, "event-hubs-listen": hub.listen}
+        monkeypatch.setattr(task, "from_secret", lambda _, key: connections[key])
+        arguments = [f"--root={root}", "--scope=lab", "--consumer-group=lab", *MORE[task]]
+        monkeypatch.setattr(sys, "argv", ["streaming_lab", *arguments])
+        task.main()
+
+    return run
+
+
+@pytest.fixture
+def run_exercise(run_hub_task, capsys):
+    """Run all of exercise 3's tasks; returns what they printed and the exercise's ledger."""
 
     def run(hub):
-        connections = {"event-hubs-send": hub.send, "event-hubs-listen": hub.listen}
-        common = [f"--root={root}", "--scope=lab", "--consumer-group=lab"]
-        for task, more in (
-            (publish, ["--rate=2000"]),
-            (event_hubs, []),
-            (verify, ["--exercises=event_hubs"]),
-        ):
-            monkeypatch.setattr(task, "from_secret", lambda _, key: connections[key])
-            monkeypatch.setattr(sys, "argv", ["streaming_lab", *common, *more])
-            task.main()
+        for task in MORE:
+            run_hub_task(task, hub)
         printed = capsys.readouterr().out
         [ledger] = json.loads(printed.splitlines()[-1].removeprefix("streaming-lab-result: "))["exercises"]
         return printed, ledger
@@ -39,10 +48,10 @@ def run_exercise(spark, root, monkeypatch, capsys):
     return run
 
 
-def send_foreign(spark, hub, count):
-    bodies = spark.range(count).selectExpr("id AS record", "concat('foreign ', id) AS body")
+def send_foreign(spark, hub, count, run="live"):
+    bodies = spark.range(count).selectExpr(f"{EVENTS} + id AS record", "concat('foreign ', id) AS body")
     assert bodies.columns == HUB_LINE.names
-    publish.messages(bodies, "live").write.format("kafka").options(**write_options(hub.send)).save()
+    publish.messages(bodies, run).write.format("kafka").options(**write_options(hub.send)).save()
 
 
 def batches(root, query):
@@ -109,9 +118,23 @@ def test_events_that_were_lost_while_they_were_sent_are_said_so_and_sent_again(s
     run = hub_runs.saved_run(layout)
     hub_runs.save_run(layout, hub_runs.HubRun(run.name, run.since))
     broker.forget(hub.name)
-    with pytest.raises(
-        SystemExit, match=r"^publish: the hub has lost 400 events: run it again, and all are sent anew$"
-    ):
+    with pytest.raises(SystemExit, match=r"^the hub has 0 of this run's 400 events: run it again"):
         run_exercise(hub)
     _, ledger = run_exercise(hub)
     assert (ledger["sent"], ledger["remainder"]) == (EVENTS, 0)
+
+
+def test_events_that_forge_the_runs_header_begin_it_anew(spark, root, broker, run_exercise, run_hub_task):
+    hub = broker.hub("forged")
+    run_exercise(hub)
+    layout = Layout(root)
+    # As a publish that was killed before it looked where its events are.
+    run = hub_runs.saved_run(layout)
+    hub_runs.save_run(layout, hub_runs.HubRun(run.name, run.since))
+    send_foreign(spark, hub, 3, run.name)
+    with pytest.raises(SystemExit, match="the hub has 403 events of this run, but 400 were sent"):
+        run_hub_task(verify, hub)
+    printed, ledger = run_exercise(hub)
+    assert "3 more events with this run's header than were sent" in printed
+    assert (ledger["sent"], ledger["remainder"]) == (EVENTS, 0)
+    assert hub_runs.saved_run(layout).name != run.name

@@ -1,6 +1,8 @@
 """The ledger over a whole small lab: it balances, and whatever is changed behind its back is found and named."""
 
 import json
+import os
+import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
@@ -111,6 +113,34 @@ def test_publish_keeps_to_its_rate(lab, spark):
     assert sent.ms / 1000 >= sent.events * 4 / 6 / RATE
 
 
+FRESH_DRIVER = """
+import json, sys
+from pathlib import Path
+from streaming_lab import manifest, measure
+from streaming_lab.layout import Layout
+from tests.jobs.cluster import running_spark
+
+storage, work_dir, root = json.loads(sys.stdin.read())
+with running_spark(Path(storage), Path(work_dir)) as spark:
+    layout = Layout(root)
+    ledger = measure.windows_ledger(spark, layout, manifest.read_manifest(layout))
+    print(json.dumps([ledger.remainder, ledger.problems]))
+"""
+
+
+def test_the_first_work_of_a_driver_can_be_verify(lab, storage, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH_DRIVER],
+        input=json.dumps([str(storage), str(tmp_path), lab.root]),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
 CHANGES = [
     {
         "concepts": ("activity", "DELETE FROM {table} WHERE User_ID = 17", "the remainder is 1: 1 of 6,000 rows"),
@@ -133,6 +163,20 @@ CHANGES = [
             "Close in the window of 2026-01-05 01:15 UTC",
         ),
         "event_hubs": ("hub_events_quarantine", "DELETE FROM {table} WHERE true", "in none of the ledger's terms"),
+    },
+    {
+        "concepts": ("activity_quarantine", "UPDATE {table} SET raw = 'x'", "table activity_quarantine differs"),
+        "windows": ("windows_quarantine", "UPDATE {table} SET reason = 'x'", "table windows_quarantine differs"),
+        "event_hubs": ("hub_events_quarantine", "UPDATE {table} SET body = 'x'", "table hub_events_quarantine differs"),
+    },
+    {
+        "concepts": ("activity_quarantine", "UPDATE {table} SET reason = 'x'", "table activity_quarantine differs"),
+        "windows": ("windows_quarantine", "UPDATE {table} SET raw = 'x'", "table windows_quarantine differs"),
+        "event_hubs": (
+            "hub_events_quarantine",
+            "UPDATE {table} SET reason = 'x'",
+            "table hub_events_quarantine differs",
+        ),
     },
     {
         "concepts": ("activity_quarantine", "DELETE FROM {table} WHERE true", "in none of the ledger's terms"),
@@ -181,15 +225,23 @@ def test_a_hole_in_a_checkpoint_is_named(lab, run_verify):
     assert "lacks batch 2" in verdict["exercises"][0]["problems"][0]
 
 
-def test_a_cut_off_file_of_a_checkpoint_is_named(lab, run_verify):
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(lambda whole: whole.splitlines()[0], id="lines"),
+        pytest.param(lambda whole: whole[:-30], id="json"),
+    ],
+)
+def test_a_cut_off_file_of_a_checkpoint_is_named(lab, run_verify, cut):
     offsets = lab.folder / "exercises/checkpoints/stream_1p/offsets/2"
     whole = offsets.read_text()
-    offsets.write_text(whole.splitlines()[0])
+    offsets.write_text(cut(whole))
     try:
         verdict, _ = run_verify(lab, "concepts")
     finally:
         offsets.write_text(whole)
-    assert "stream_1p has a damaged file in offsets" in verdict["exercises"][0]["problems"][0]
+    problem = verdict["exercises"][0]["problems"][0]
+    assert "stream_1p/offsets/2 is damaged: restore it, or run the exercises with another scale" in problem
 
 
 def test_a_missing_data_file_of_a_table_is_a_sentence(lab, run_verify):

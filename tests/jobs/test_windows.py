@@ -159,10 +159,10 @@ def test_after_an_interrupted_change_of_settings_the_former_ones_count_each_even
     [
         (
             "--size=an hour",
-            "windows: argument --size: 'an hour' is not a length of time such as '15 minutes' or '1 hour'",
+            "argument --size: 'an hour' is not a length of time such as '15 minutes' or '1 hour'",
         ),
         ("--watermark=0 hours", "'0 hours' is not a length of time"),
-        ("--slide=2 hours", "windows: argument --slide: 2 hours is longer than the windows' size, 1 hour"),
+        ("--slide=2 hours", "argument --slide: 2 hours is longer than the windows' size, 1 hour"),
     ],
 )
 def test_wrong_window_arguments_are_refused_in_one_sentence(run_task, argument, sentence):
