@@ -22,6 +22,9 @@ API_VERSIONS = {
 }
 GROUPS_API = API_VERSIONS["microsoft.resources"]
 
+# The states in which an asynchronous operation of Azure ends (azure-resource-manager/management/async-operations).
+_FINAL_STATES = ("Succeeded", "Failed", "Canceled")
+
 
 class Arm:
     """A client for one subscription.
@@ -43,6 +46,22 @@ class Arm:
         """The resource with this ARM id, or None when the cloud has none."""
         response = self._request("GET", resource_id, _api_version(resource_id))
         return dict(response.json()) if response.status_code == 200 else None
+
+    def created(self, resource_id: str, timeout: float = 1800) -> dict[str, Any] | None:
+        """As `get`, for a resource that may still be under creation: waits for the end of it.
+
+        timeout: seconds. None when there is no such resource, or its creation failed.
+        """
+        deadline = time.monotonic() + timeout
+        while (resource := self.get(resource_id)) is not None:
+            # Types without a state of their own, such as budgets, are created at once.
+            state = (resource.get("properties") or {}).get("provisioningState", "Succeeded")
+            if state in _FINAL_STATES:
+                return resource if state == "Succeeded" else None
+            if time.monotonic() > deadline:
+                raise LabError(resource_id, "its creation has not ended yet", "Run lab up again in a few minutes.")
+            time.sleep(self._poll_seconds)
+        return None
 
     def exists(self, resource_id: str) -> bool:
         """Whether the cloud has the resource with this ARM id."""

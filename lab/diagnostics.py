@@ -50,6 +50,8 @@ class Events:
     created: set[str] = field(default_factory=set)
     """Types of the resources of our own that were created."""
     failures: list[Failure] = field(default_factory=list)
+    failed_creates: list[dict[str, Any]] = field(default_factory=list)
+    """The resources whose creation failed, as far as the engine's record would hold them."""
     log: list[str] = field(default_factory=list)
 
     def __call__(self, event: EngineEvent) -> None:
@@ -65,6 +67,12 @@ class Events:
                 self.created.add(metadata.type)
             if self.touched.get(metadata.urn) not in CHANGES:
                 self.touched[metadata.urn] = operation
+        elif event.res_op_failed_event and _is_ours(event.res_op_failed_event.metadata):
+            metadata = event.res_op_failed_event.metadata
+            if _operation(metadata) == "create" and metadata.new:
+                new = metadata.new
+                kept = {"urn": new.urn, "type": new.type, "custom": True, "inputs": dict(new.inputs or {})}
+                self.failed_creates.append({**kept, "parent": new.parent, "provider": new.provider})
         elif event.diagnostic_event:
             self._diagnose(event.diagnostic_event)
 

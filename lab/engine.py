@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,12 +21,16 @@ import yaml
 import toolchain
 from lab.clouds import Cloud
 from lab.diagnostics import Events
-from lab.engine_cli import Cli, QuickStack
+from lab.engine_cli import Cli, KilledError, QuickStack
 from lab.errors import Interrupted, LabError, set_up
 from lab.program import preload, run_program
 from lab.project import Project, StackConfig, write_private
+from lab.recovery import remember_failed
 from lab.report import Report
 from lab.state import State, read
+
+# The SDK's warning when the CLI ends in the middle of an event; the failure of the CLI says what happened.
+warnings.filterwarnings("ignore", message="Error in event stream")
 
 # The CLI's own sentence in the Automation API's text for a failure.
 _SENTENCE = re.compile(r"^ *(?:stderr: )?error: (.+)$", re.MULTILINE)
@@ -50,7 +55,7 @@ class Engine:
 
     Raises LabError where the Pulumi CLI is missing, so before anything is started for it.
 
-    created: types of the resources that the last `up` created, whether it succeeded or not
+    created: types of the resources that `up` created, whether it succeeded or not
     """
 
     def __init__(self, project: Project, cloud: Cloud, student: str):
@@ -99,12 +104,15 @@ class Engine:
     def up(self, report: Report) -> UpResult:
         """Run the program and make the cloud agree with it; raises LabError with the first failure."""
         events = Events(report, "making")
-        self.created = events.created
+        self.created |= events.created
         preload(self.project.root)
         workspace = self._workspace(lambda: run_program(self.project.root))
         stack = QuickStack(self.student, workspace)
         report.now("starting the engine")
-        self._operate(workspace, lambda: stack.up(color="never", on_event=events), events, "up")
+        try:
+            self._operate(workspace, lambda: stack.up(color="never", on_event=events), events, "up")
+        finally:
+            remember_failed(self.cloud, self.student, events.failed_creates)
         state = self.state()
         return UpResult(events.resources, events.changed, state.outputs if state else {})
 
@@ -213,17 +221,20 @@ class Engine:
             advice = f"Correct it, then run lab up again: it goes on from the {there} resources that exist."
         else:
             advice = "Correct it, then run lab up again. Nothing was created."
-        if failure is None or isinstance(error, auto.ConcurrentUpdateError):
+        if failure is None or isinstance(error, auto.ConcurrentUpdateError | KilledError):
             return self._refused(error, command, advice, events.log)
         return LabError(failure.what or command, failure.message, advice, detail=_detail(error, events.log))
 
     def _refused(self, error: auto.CommandError, what: str, advice: str, log: Sequence[str] = ()) -> LabError:
         """The sentence for a failure that is the CLI's own."""
+        if isinstance(error, KilledError):
+            advice = "Run the same command again: it continues from what was recorded."
+            return LabError(what, f"Pulumi was killed ({error.signal})", advice, detail=_detail(error, log))
         if isinstance(error, auto.ConcurrentUpdateError):
             advice = f"Wait for it, or, if it is dead, run pulumi cancel {self.student}."
             return LabError(what, f"another engine works on {self.student}", advice)
         sentences = _SENTENCE.findall(str(error))
-        message = sentences[-1].strip() if sentences else "the engine failed without a reason"
+        message = sentences[-1].strip() if sentences else "Pulumi failed without an error message"
         if _NOT_LOGGED_IN.search(message):
             advice = "Run pulumi login, then run the same command again."
         return LabError(what, message, advice, detail=_detail(error, log))

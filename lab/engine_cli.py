@@ -30,6 +30,14 @@ def foreign(environment: Iterable[str], own: Container[str]) -> set[str]:
     return names | ({"PULUMI_CONFIG_PASSPHRASE"} if "PULUMI_CONFIG_PASSPHRASE_FILE" in own else set())
 
 
+class KilledError(auto.CommandError):
+    """The CLI did not end by itself. signal: what ended it, such as SIGKILL."""
+
+    def __init__(self, result: CommandResult):
+        super().__init__(result)
+        self.signal = signal.Signals(-result.code).name
+
+
 class Cli(PulumiCommand):
     """Runs the CLI in its own process group.
 
@@ -91,6 +99,8 @@ class Cli(PulumiCommand):
         for told, text in ((on_output, result.stdout), (on_error, result.stderr)):
             if told:
                 told(text)
+        if code < 0:
+            raise KilledError(result)
         if code:
             raise create_command_error(result)
         return result

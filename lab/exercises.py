@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -182,19 +182,20 @@ def _ledger(workspace: Workspace, ended: Run) -> dict[str, Any]:
 
 
 def live(workspace: Workspace, report: Report) -> None:
-    """Start the live job and follow it until Ctrl-C, after which it goes on."""
+    """Start the live job and follow it until it is paused (`lab stop`), or until Ctrl-C, after which it goes on."""
     from databricks.sdk.service.jobs import PauseStatus
 
-    from lab.streams import set_live
+    from lab.streams import live_status, set_live
+
+    def show(views: list[TaskView]) -> None:
+        report.now("\n".join(line for view in views for line in view.query_lines))
 
     set_live(workspace, PauseStatus.UNPAUSED)
-    shown: Callable[[list[TaskView]], None] = lambda views: report.now("  ".join(map(str, views)))  # noqa: E731
     try:
-        while True:
-            for run_id in workspace.active(workspace.live_job):
-                ended = workspace.follow(run_id, shown, "live")
-                failure = workspace.failure(ended)
-                if failure:
+        while (runs := workspace.active(workspace.live_job)) or live_status(workspace) != PauseStatus.PAUSED:
+            for run_id in runs:
+                failure = workspace.failure(workspace.follow(run_id, show, "live"))
+                if failure and live_status(workspace) != PauseStatus.PAUSED:
                     report.line("live", f"{failure}; the workspace starts it again")
             time.sleep(workspace.poll_seconds)
     except KeyboardInterrupt:

@@ -74,9 +74,7 @@ def up(
         keep_overrides(cloud, student, config.overrides)
         try:
             prepare_stack(engine, config, report)
-            state = engine.state()
-            if state is not None:
-                finish_interrupted(engine, cloud, state, report)
+            _adopt(engine, cloud, report)
             return _up(engine, cloud, report)
         except Interrupted:
             raise
@@ -89,12 +87,37 @@ def up(
 def _up(engine: Engine, cloud: Cloud, report: Report) -> UpResult:
     """Run the engine; whatever became of it, leave no machine running that nobody asked for."""
     try:
-        done = engine.up(report)
+        done = _run_program(engine, cloud, report)
     finally:
         if after_up.CLUSTER in engine.created and (state := engine.state()) is not None:
             after_up.stop_cluster(cloud, state, report)
     after_up.renew_code(cloud, done.outputs, report)
     return done
+
+
+def _run_program(engine: Engine, cloud: Cloud, report: Report) -> UpResult:
+    """Run the program, once more if the first run met resources of this lab that its record lacked."""
+    try:
+        return engine.up(report)
+    except Interrupted:
+        raise
+    except LabError as failure:
+        try:
+            adopted = _adopt(engine, cloud, report)
+        except Interrupted:
+            raise
+        except Exception:
+            # A cloud that doesn't answer is asked by the next `up`; what matters now is the first failure.
+            raise failure from None
+        if not adopted:
+            raise
+    return engine.up(report)
+
+
+def _adopt(engine: Engine, cloud: Cloud, report: Report) -> int:
+    """Take into the record what the cloud has from creates whose outcome is unknown; returns how many resources."""
+    state = engine.state()
+    return finish_interrupted(engine, cloud, state, report) if state is not None else 0
 
 
 def _refuse_change(project: Project, config: StackConfig, state: State | None) -> None:

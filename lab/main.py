@@ -124,8 +124,12 @@ def run_exercises(
         workspace = session.workspace()
         if not chosen:
             exercises.live(workspace, session.screen)
-            return
-        outcome = exercises.run(workspace, chosen, given, session.screen)
+        else:
+            outcome = exercises.run(workspace, chosen, given, session.screen)
+    if not chosen:
+        session.screen.json({"live": "stopped"})
+        session.screen.line("live", "stopped", watch.seconds)
+        return
     link = f"Spark UI {outcome.spark_ui}" if outcome.spark_ui else ""
     session.screen.line("run", f"{'  '.join(map(str, outcome.tasks)):<75}{link}", watch.seconds)
     session.screen.json({**outcome.ledger, "spark_ui": outcome.spark_ui})

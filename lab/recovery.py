@@ -1,4 +1,4 @@
-"""What a killed engine leaves behind: creates that it began and never recorded.
+"""Creates whose outcome Pulumi's record doesn't show: the engine was killed, or the answer never arrived.
 
 The cloud may hold the resource all the same, and creating one that exists is refused. Every name of the lab is
 deterministic, so the cloud can be asked.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.clouds import Cloud
@@ -71,7 +72,8 @@ def _clusters(workspace: WorkspaceClient, inputs: Inputs) -> None:
 
 def _jobs(workspace: WorkspaceClient, inputs: Inputs) -> None:
     for job in workspace.jobs.list(name=str(inputs.get("name"))):
-        if job.job_id:
+        # A student may have a job of the same name.
+        if job.job_id and job.settings and job.settings.tags == inputs.get("tags"):
             workspace.jobs.delete(job.job_id)
 
 
@@ -106,36 +108,68 @@ HALF_MADE: dict[str, Callable[[WorkspaceClient, Inputs], None]] = {
 }
 
 
-def finish_interrupted(engine: Engine, cloud: Cloud, state: State, report: Report) -> None:
-    """Bring the stack's record and the cloud together after a killed engine; does nothing when none was."""
-    creating = [one["resource"] for one in state.pending if one.get("type") == "creating"]
+def remember_failed(cloud: Cloud, student: str, creates: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the creates that failed in the last `up`, in place of earlier ones: Pulumi records none of them.
+
+    creates: `urn`, `type`, `custom`, `inputs`, `parent` and `provider` of each, as in the record
+    """
+    file = _failed_file(cloud, student)
+    if creates:
+        write_private(file, json.dumps(creates))
+    else:
+        file.unlink(missing_ok=True)
+
+
+def finish_interrupted(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:
+    """Bring the stack's record and the cloud together; returns how many resources the record gained.
+
+    Does nothing when no engine was killed and no create failed.
+    """
+    recorded = {resource["urn"] for resource in state.resources}
+    pending = [one["resource"] for one in state.pending if one.get("type") == "creating"]
+    # The old resource of a replacement has the same URN, and the same name: it must not be taken for the new one.
+    begun = {one["urn"]: one for one in [*_failed(cloud, engine.student), *pending] if one["urn"] not in recorded}
     # Adopted by an earlier call that was itself killed before it had the outputs.
     blank = [one for one in state.own if one["type"] in ARM_IDS and one.get("id") and not one.get("outputs")]
-    if creating or blank:
+    if begun or pending or blank:
         report.now("finding what an interrupted run left behind")
-    if creating:
-        _delete_half_made(cloud, state, creating)
-        adopted = _existing(cloud.arm(), state, creating)
+    adopted: list[dict[str, Any]] = []
+    if begun:
+        _delete_half_made(cloud, state, list(begun.values()))
+        adopted = _existing(cloud.arm(), list(begun.values()))
+    if adopted or pending:
         _rewrite(engine, adopted)
-        report.line("resumed", f"an interrupted run; {len(adopted)} of its {len(creating)} open creates had succeeded")
-        blank += adopted
-    if blank:
+        report.line("resumed", f"an interrupted run; {len(adopted)} of its {len(begun)} open creates had succeeded")
+    if blank := [*blank, *adopted]:
         # Has the provider fill in the outputs.
         targets = [word for resource in blank for word in ("--target", resource["urn"])]
         engine.command("refresh", "--yes", "--skip-preview", *targets)
+    remember_failed(cloud, engine.student, ())
+    return len(adopted)
 
 
-def _existing(arm: Arm, state: State, creating: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those resources under creation that the cloud has and the record has not, with their ids.
+def _failed(cloud: Cloud, student: str) -> list[dict[str, Any]]:
+    """The creates that `remember_failed` kept."""
+    try:
+        return list(json.loads(_failed_file(cloud, student).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return []
+
+
+def _failed_file(cloud: Cloud, student: str) -> Path:
+    return cloud.folder / "failed" / f"{student}.json"
+
+
+def _existing(arm: Arm, begun: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those resources under creation that the cloud has, with their ids.
 
     One with the tags of another student or course is not what was being created, though it has its name.
     """
-    known = {resource["urn"] for resource in state.resources}
     found = []
-    for resource in creating:
+    for resource in begun:
         inputs = resource.get("inputs") or {}
         identity = arm_id(resource["type"], inputs, arm.subscription)
-        there = arm.get(identity) if identity and resource["urn"] not in known else None
+        there = arm.created(identity) if identity else None
         if there is not None and _owner(there) == _owner(inputs):
             found.append({**resource, "id": identity})
     return found
@@ -166,8 +200,8 @@ def _rewrite(engine: Engine, adopted: list[dict[str, Any]]) -> None:
         file.unlink()
 
 
-def _delete_half_made(cloud: Cloud, state: State, creating: list[dict[str, Any]]) -> None:
-    half_made = [resource for resource in creating if resource["type"] in HALF_MADE]
+def _delete_half_made(cloud: Cloud, state: State, begun: list[dict[str, Any]]) -> None:
+    half_made = [resource for resource in begun if resource["type"] in HALF_MADE]
     made = [one for one in state.resources if one["type"] == "azure-native:databricks:Workspace" and one.get("outputs")]
     if not half_made or not made:
         return

@@ -55,6 +55,21 @@ class TaskView:
         late = f", {dropped:,} late groups dropped" if dropped else ""
         return f"{self.key} {rate:,.0f} rows/s{watermark}{late}"
 
+    @property
+    def query_lines(self) -> list[str]:
+        """One line for each active query of the task; one for the task itself while it has none."""
+        lines = []
+        for query in self.progress.get("queries") or []:
+            if query.get("active"):
+                watermark = str(query.get("watermark") or "")[:19].replace("T", " ")
+                parts = [
+                    f"{query['name']:<22}{float(query.get('rows_per_second') or 0):>8,.0f} rows/s",
+                    *([f"watermark {watermark}"] if watermark else []),
+                    *([f"{int(query['dropped']):,} late groups dropped"] if query.get("dropped") else []),
+                ]
+                lines.append("  ".join(parts))
+        return lines or [str(self)]
+
 
 class Workspace:
     """The few calls to a Databricks workspace that the lab's jobs need.

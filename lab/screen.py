@@ -31,12 +31,13 @@ class Screen:
         self._print(line)
 
     def now(self, text: str) -> None:
-        """What is under way: replaces the progress line on a terminal; with -v a line of its own elsewhere."""
+        """What is under way, in one or more lines: replaces the ones before on a terminal; elsewhere shown with -v."""
         if self._status is not None:
-            self._status.update(f"{self._what:<11}{text}")
+            self._status.update(fit(self._what, text, self._status.console.width))
         elif self.verbose and text != self._last:
             self._last = text
-            self.line("", text)
+            for line in text.splitlines():
+                self.line("", line)
 
     def table(self, what: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table whose numbers are right-aligned; `what` stands before its header."""
@@ -96,6 +97,21 @@ class Stopwatch:
     def seconds(self) -> float:
         """Elapsed time in seconds."""
         return time.monotonic() - self._start
+
+
+def fit(what: str, text: str, width: int) -> str:
+    """Progress lines that no terminal of this width wraps: a wrapped line is drawn again each time it changes.
+
+    The spinner takes two columns of the first line.
+    """
+    from rich.text import Text
+
+    lines = []
+    for at, line in enumerate(text.splitlines()):
+        cut = Text(f"{what:<11}{line}" if at == 0 else f"{'':<13}{line}")
+        cut.truncate(width - 3 if at == 0 else width - 1, overflow="ellipsis")
+        lines.append(cut.plain)
+    return "\n".join(lines)
 
 
 def _is_number(value: object) -> bool:

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 
 
+def live_status(workspace: Workspace) -> PauseStatus | None:
+    """Whether the live job is paused."""
+    settings = workspace.client.jobs.get(workspace.live_job).settings
+    return settings.continuous.pause_status if settings and settings.continuous else None
+
+
 def set_live(workspace: Workspace, status: PauseStatus) -> bool:
     """Pause the live job or let it run; false when it was so already."""
     from databricks.sdk.service.jobs import Continuous, JobSettings
 
-    settings = workspace.client.jobs.get(workspace.live_job).settings
-    continuous = settings and settings.continuous
-    if continuous and continuous.pause_status == status:
+    if live_status(workspace) == status:
         return False
     workspace.client.jobs.update(
         workspace.live_job, new_settings=JobSettings(continuous=Continuous(pause_status=status))

@@ -40,7 +40,7 @@ def test_a_providers_own_sentence_is_taken_out_of_the_engines_wrapping(engine, p
 
 
 def event(**parts):
-    kinds = ("resource_pre_event", "res_outputs_event", "diagnostic_event")
+    kinds = ("resource_pre_event", "res_outputs_event", "res_op_failed_event", "diagnostic_event")
     return SimpleNamespace(**{kind: parts.get(kind) for kind in kinds})
 
 
@@ -76,6 +76,16 @@ def test_the_resource_that_failed_is_told_before_what_follows_from_it(report):
     events(event(diagnostic_event=diagnostic("only a warning", URN, "warning")))
     events(event(diagnostic_event=diagnostic("Invalid spark version 9.x", URN)))
     assert (events.failure.what, events.failure.message) == ("cluster", "Invalid spark version 9.x")
+
+
+@pytest.mark.parametrize(("operation", "remembered"), [("create", 1), ("create-replacement", 0), ("update", 0)])
+def test_a_failed_create_is_remembered_as_the_record_would_hold_it(report, operation, remembered):
+    failed = step(operation)
+    vars(failed.metadata.new).update(urn=URN, type="t", inputs={"name": "x"}, parent="p", provider="q")
+    events = Events(report, "making")
+    events(event(res_op_failed_event=failed))
+    expected = {"urn": URN, "type": "t", "custom": True, "inputs": {"name": "x"}, "parent": "p", "provider": "q"}
+    assert events.failed_creates == [expected] * remembered
 
 
 def test_what_is_under_way_is_named(report):

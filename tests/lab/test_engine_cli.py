@@ -2,11 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pulumi.automation as auto
 import pytest
 
-from lab.engine_cli import Cli
+from lab.engine_cli import Cli, KilledError
 from lab.shell import lines
 
 
@@ -52,6 +53,15 @@ def test_an_interrupt_before_the_cli_starts_keeps_it_from_starting(cli, tmp_path
     with pytest.raises(auto.CommandError, match="interrupted before it began"):
         cli.run(["up"], str(tmp_path), {})
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_cli_that_was_killed_is_named_with_the_signal(cli, tmp_path):
+    cli.command = str(tmp_path / "killed")
+    Path(cli.command).write_text("#!/bin/sh\nkill -9 $$\n")
+    Path(cli.command).chmod(0o755)
+    with pytest.raises(KilledError) as killed:
+        cli.run(["up"], str(tmp_path), {})
+    assert killed.value.signal == "SIGKILL"
 
 
 def test_a_shell_sets_unsets_and_quotes():

@@ -246,6 +246,59 @@ def test_stopping_by_name_where_nothing_streams_stops_nothing(workspace, report)
     assert streams.stop(workspace, ["windows_tumbling"], report) == []
 
 
+def test_live_ends_when_another_command_stops_it(workspace, client, report):
+    looks = [
+        ("RUNNING", None, {"publish": RUNNING}),
+        ("TERMINATED", "CANCELED", {"publish": ("TERMINATED", "CANCELED")}),
+    ]
+    client.jobs.add(6, looks, job_id=2)
+    show = report.now
+
+    def pause(text):
+        client.jobs.paused = PauseStatus.PAUSED
+        show(text)
+
+    report.now = pause
+    exercises.live(workspace, report)
+    assert report.moments
+    # It was stopped on request: nothing starts it again.
+    assert report.lines == []
+
+
+def test_live_shows_one_line_for_each_query(workspace, client, report):
+    looks = [
+        ("RUNNING", None, {"windows": RUNNING}),
+        ("TERMINATED", "CANCELED", {"windows": ("TERMINATED", "CANCELED")}),
+    ]
+    client.jobs.add(6, looks, job_id=2)
+    queries = [
+        {"name": "windows_tumbling", "active": True, "rows_per_second": 1200, "watermark": "2026-01-02T03:04:05+00:00"},
+        {"name": "windows_sliding", "active": True, "rows_per_second": 90.4, "dropped": 3},
+        {"name": "ended", "active": False},
+    ]
+    client.workspace.progress("live", "windows", queries=queries)
+    workspace.poll_seconds = 1.1  # progress is looked at once a second
+    run = client.jobs.get_run
+
+    def get_run(run_id):
+        client.jobs.paused = PauseStatus.PAUSED
+        return run(run_id)
+
+    client.jobs.get_run = get_run
+    looks.insert(0, looks[0])
+    client.jobs.runs[6].looks = looks
+    exercises.live(workspace, report)
+    assert (
+        "\n".join(
+            [
+                "windows_tumbling         1,200 rows/s  watermark 2026-01-02 03:04:05",
+                "windows_sliding             90 rows/s  3 late groups dropped",
+            ]
+        )
+        in report.moments
+    )
+
+
 def test_live_is_unpaused_and_goes_on_after_ctrl_c(workspace, client, report):
     client.jobs.add(6, [("RUNNING", None, {"publish": RUNNING})], job_id=2)
 

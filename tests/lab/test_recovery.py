@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab.recovery import finish_interrupted
+from lab.arm import Arm
+from lab.recovery import ARM_IDS, finish_interrupted, remember_failed
 from lab.state import State
 
 HUB = {
@@ -42,14 +43,15 @@ class FakeEngine:
 
 
 @pytest.fixture
-def interrupted(tmp_path, report):
+def interrupted(tmp_path, report, monkeypatch):
     """Finish an interrupted run where the cloud has these resources, by id; gives the engine."""
 
     def finish(pending, has, resources=()):
         engine = FakeEngine(tmp_path, {"resources": list(resources), "pending_operations": pending})
-        arm = SimpleNamespace(subscription="s", get=has.get)
-        cloud = SimpleNamespace(arm=lambda: arm)
-        finish_interrupted(engine, cloud, State(list(resources), pending), report)
+        arm = Arm("http://127.0.0.1:1", "s", lambda: "token", poll_seconds=0)
+        monkeypatch.setattr(arm, "get", lambda identity: has(identity) if callable(has) else has.get(identity))
+        engine.cloud.arm = lambda: arm
+        engine.adopted = finish_interrupted(engine, engine.cloud, State(list(resources), pending), report)
         return engine
 
     return finish
@@ -94,6 +96,51 @@ def test_what_was_adopted_and_not_yet_read_is_read_by_the_next_call(interrupted)
     read = {**ACCOUNT, "id": "/subscriptions/s/x", "outputs": {"name": "st"}}
     engine = interrupted([], {}, [{**HUB, "id": HUB_ID}, read])
     assert engine.commands == [("refresh", "--yes", "--skip-preview", "--target", HUB["urn"])]
+
+
+# What each type that the program makes is named by.
+INPUTS = {
+    "resourceGroupName": "rg",
+    "namespaceName": "ns",
+    "eventHubName": "events",
+    "consumerGroupName": "readers",
+    "authorizationRuleName": "send",
+    "accountName": "st",
+    "containerName": "lab",
+    "workspaceName": "dbw",
+    "connectorName": "dbac",
+    "scope": "/subscriptions/s",
+    "roleAssignmentName": "guid",
+    "budgetName": "budget",
+}
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+@pytest.mark.parametrize("resource_type", ARM_IDS)
+def test_a_create_whose_answer_was_lost_is_adopted_if_it_happened(interrupted, tmp_path, report, resource_type, moment):
+    lost = {"urn": f"urn:pulumi:dev::streaming-lab::{resource_type}::x", "type": resource_type, "inputs": INPUTS}
+    remember_failed(SimpleNamespace(folder=tmp_path), "dev", [lost])
+    looks = {"before": [None], "during": ["Accepted", "Creating", "Succeeded"], "after": ["Succeeded"]}[moment]
+    asked = []
+
+    def has(identity):
+        asked.append(identity)
+        state = looks.pop(0)
+        return state and {"properties": {"provisioningState": state}}
+
+    engine = interrupted([], has)
+    assert looks == []
+    adopted = [] if moment == "before" else [{**lost, "id": asked[-1]}]
+    assert engine.deployment["resources"] == adopted
+    assert engine.adopted == len(adopted)
+    # It is asked once: the next call has nothing to do.
+    assert interrupted([], {}).commands == []
+
+
+def test_a_create_that_failed_in_azure_is_not_adopted(interrupted, tmp_path):
+    remember_failed(SimpleNamespace(folder=tmp_path), "dev", [HUB])
+    engine = interrupted([], {HUB_ID: {"properties": {"provisioningState": "Failed"}}})
+    assert (engine.adopted, engine.commands) == (0, [])
 
 
 def test_where_nothing_was_interrupted_no_command_is_run(interrupted, report):
