@@ -70,6 +70,9 @@ def _date(text: object) -> date:
     day = _parsed(text)
     if day is None:
         raise _broken("it must be a date such as 2027-06-30")
+    today = datetime.now(UTC).date()
+    if day < today:
+        raise _broken(f"it must not be in the past (today is {today.isoformat()}, UTC)")
     return day
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from lab.locks import held
 from lab.overrides import current_config, keep_overrides, kept_overrides
 from lab.program import preload
 from lab.project import Project, StackConfig, ensure_usable, stack_config, text, validate
-from lab.recovery import finish_interrupted
+from lab.recovery import finish_interrupted, forget_lost_workspace
 from lab.report import Report
 from lab.state import State, read
 
@@ -36,11 +37,13 @@ class DownResult:
     """What `down` did.
 
     deleted: resources that it deleted; leftovers: what the cloud still shows of this student;
+    unreachable: what Databricks may still have, because the workspace to delete it through was gone already;
     kept: where the data is now, if some was to be kept; stopped: whether the local cloud was stopped, being empty
     """
 
     deleted: int
     leftovers: list[str]
+    unreachable: list[str]
     kept: Path | None
     stopped: bool
 
@@ -70,7 +73,9 @@ def up(
         cloud.prepare(report)
         if latencies is not None:
             cloud.rehearse(latencies)
-        _refuse_change(project, config, engine.state())
+        state = engine.state()
+        _refuse_change(project, config, state)
+        _refuse_past_budget(project, config, state)
         keep_overrides(cloud, student, config.overrides)
         try:
             prepare_stack(engine, config, report)
@@ -132,6 +137,23 @@ def _refuse_change(project: Project, config: StackConfig, state: State | None) -
             )
 
 
+def _refuse_past_budget(project: Project, config: StackConfig, state: State | None) -> None:
+    """Refuse a new budget that starts before this month: Azure would, after most of the lab has been created.
+
+    A budget keeps the start that it was created with, so an older lab may have one in the past.
+    """
+    start = config.of(project.name).get("budgetStart")
+    month = datetime.now(UTC).date().replace(day=1).isoformat()
+    budgets = [one for one in (state.own if state else []) if one["type"] == "azure-native:consumption:Budget"]
+    exists = any(str(one["inputs"].get("timePeriod", {}).get("startDate")).startswith(str(start)) for one in budgets)
+    if start and start < month and not exists:
+        raise LabError(
+            f"config {project.name}:budgetStart",
+            f"it is {start}, and a new budget cannot start before this month, {month}",
+            "Set it to the first day of this month or a later one, or leave it empty. Nothing was changed.",
+        )
+
+
 def prepare_stack(engine: Engine, config: StackConfig, report: Report) -> None:
     """Write the stack's configuration, free it from dead engines, and make it where there is none."""
     engine.write_config(config)
@@ -142,7 +164,7 @@ def prepare_stack(engine: Engine, config: StackConfig, report: Report) -> None:
 def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, report: Report) -> DownResult:
     """Delete everything of a student, and ask the cloud itself what is left."""
     if not cloud.in_use() and read(project, cloud, student) is None:
-        return DownResult(0, [], None, False)
+        return DownResult(0, [], [], None, False)
     from lab.engine import Engine
 
     engine = Engine(project, cloud, student)
@@ -157,7 +179,7 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         if state is not None:
             _stop_runs(cloud, state, needed=data is not None, report=report)
         kept = keep(project, student, data) if data else None
-        deleted = _destroy(engine, cloud, state, report) if state else 0
+        deleted, unreachable = _destroy(engine, cloud, state, report) if state else (0, [])
         report.now("asking the cloud what is left")
         if state is None:
             delete_metastore_objects(cloud, arm, names, report)
@@ -167,15 +189,17 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
             engine.remove_stack()
             keep_overrides(cloud, student, {})
     # Without the stack's lock: of two that end at once, the last one must find none held.
-    return DownResult(deleted, left, kept, not left and cloud.release(report))
+    return DownResult(deleted, left, unreachable, kept, not left and cloud.release(report))
 
 
-def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> int:
+def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> tuple[int, list[str]]:
+    """Destroy the stack; returns how many resources that were, and what Databricks may still have."""
     engine.cancel_stale_lock(report)
     finish_interrupted(engine, cloud, state, report)
     if not state.own and not state.pending:
-        return 0
-    return engine.destroy(report)
+        return 0, []
+    unreachable = forget_lost_workspace(engine, cloud, state)
+    return engine.destroy(report), unreachable
 
 
 def _stop_runs(cloud: Cloud, state: State, *, needed: bool, report: Report) -> None:

@@ -298,7 +298,14 @@ def down(
         from lab import lifecycle
 
         done = lifecycle.down(session.project, session.cloud, student, keep_data=keep_data, report=session.screen)
-    session.screen.json({"leftovers": done.leftovers})
+    session.screen.json({"leftovers": [*done.leftovers, *done.unreachable]})
+    if done.unreachable:
+        advice = (
+            "Everything else is deleted. From another workspace of the region, run databricks external-locations "
+            "delete NAME --force and databricks storage-credentials delete NAME --force; an account admin deletes the "
+            "user."
+        )
+        raise LabError("down", f"the workspace was gone, so these may remain: {', '.join(done.unreachable)}", advice)
     if done.leftovers:
         listed = "\n".join(done.leftovers)
         advice = f"{listed}\nRun lab down again in a minute; a group without the lab's tags is for you to delete."

@@ -180,18 +180,53 @@ def _owner(tagged: Mapping[str, Any]) -> tuple[Any, Any]:
     return tags.get("student"), tags.get("course")
 
 
+# What the metastore and the account keep when a workspace is gone, with the input that names it.
+_OUTLIVING = {
+    "databricks:index/externalLocation:ExternalLocation": ("external location", "name"),
+    "databricks:index/storageCredential:StorageCredential": ("storage credential", "name"),
+    "databricks:index/user:User": ("user", "userName"),
+}
+
+
+def forget_lost_workspace(engine: Engine, cloud: Cloud, state: State) -> list[str]:
+    """Drop everything of Databricks from the record when its workspace is gone: nothing there can be deleted.
+
+    Returns what the metastore and the account may still have, in words; empty when the workspace is there.
+    """
+    workspaces = [one for one in state.own if one["type"] == "azure-native:databricks:Workspace" and one.get("id")]
+    lost = [one for one in state.own if one["type"].startswith("databricks:")]
+    if not lost or not workspaces or cloud.arm().exists(workspaces[0]["id"]):
+        return []
+    urns = {one["urn"] for one in lost}
+
+    def drop(deployment: dict[str, Any]) -> None:
+        deployment["resources"] = [one for one in deployment["resources"] if one["urn"] not in urns]
+
+    _edit(engine, drop)
+    named = [(_OUTLIVING[one["type"]], one.get("inputs") or {}) for one in lost if one["type"] in _OUTLIVING]
+    return [f"{what} {inputs.get(key)}" for (what, key), inputs in named]
+
+
 def _rewrite(engine: Engine, adopted: list[dict[str, Any]]) -> None:
     """Put the adopted resources into the record, and drop the open creates.
 
     `refresh --import-pending-creates` would be the short way, but CLI 3.259 drops the creates without importing them.
     """
+
+    def adopt(deployment: dict[str, Any]) -> None:
+        # What was being created depends on nothing else that was: the end is the right place for all of them.
+        deployment["resources"] = [*deployment["resources"], *adopted]
+        deployment["pending_operations"] = [
+            one for one in deployment.get("pending_operations") or [] if one["type"] != "creating"
+        ]
+
+    _edit(engine, adopt)
+
+
+def _edit(engine: Engine, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the stack's deployment, as `pulumi stack export` and `import` have it."""
     exported = json.loads(engine.command("stack", "export"))
-    deployment = exported["deployment"]
-    # What was being created depends on nothing else that was: the end is the right place for all of them.
-    deployment["resources"] = [*deployment["resources"], *adopted]
-    deployment["pending_operations"] = [
-        one for one in deployment.get("pending_operations") or [] if one["type"] != "creating"
-    ]
+    change(exported["deployment"])
     file = engine.cloud.folder / f"{engine.student}.import.json"
     write_private(file, json.dumps(exported))
     try:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lab.project import Project
 
 
+# What Pulumi writes in the place of a value that it doesn't know (sdk/go/common/resource/plugin: UnknownStringValue).
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
 @dataclass(frozen=True)
 class State:
     """What the engine has recorded of a stack.
@@ -26,9 +30,10 @@ class State:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs; empty before the first complete `up`."""
+        """The stack's outputs, without those that a partial `up` left unknown; empty before the first `up`."""
         roots = (resource for resource in self.resources if resource["type"] == "pulumi:pulumi:Stack")
-        return dict(next(roots, {}).get("outputs") or {})
+        outputs = next(roots, {}).get("outputs") or {}
+        return {key: value for key, value in outputs.items() if value != UNKNOWN}
 
     @property
     def own(self) -> list[dict[str, Any]]:

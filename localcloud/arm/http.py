@@ -83,20 +83,28 @@ def _answer(arm: Arm, request: Request, body: bytes) -> _Answer:
             raise AzureError(404, "InvalidResourceType", f"The local cloud does not offer the action '{action}'.")
         return 200, arm.list_keys(id)
     if len(parts) % 2:
-        if request.method != "GET":
+        if request.method not in ("GET", "HEAD"):
             raise AzureError(405, "MethodNotAllowed", f"'{path}' is a list, which can only be read.")
         return 200, {"value": _list(arm, parts)}
     if request.method == "GET":
         return 200, arm.require(path)
+    exists = arm.get(path) is not None
+    if request.method == "HEAD":
+        # Learn, Resources - Check Existence By Id. Starlette adds HEAD wherever there is GET.
+        return 204 if exists else 404, None
     if request.method == "PUT":
-        existed = arm.get(path) is not None
-        return 200 if existed else 201, arm.put(path, _parsed(body))
+        return 200 if exists else 201, arm.put(path, _parsed(body))
+    return _delete(arm, path, request), None
+
+
+def _delete(arm: Arm, path: str, request: Request) -> int:
+    """Delete the resource at the path; returns the status."""
     forced = request.query_params.get("forceDeletion", "").lower() == "true"
     forced |= _FORCE_TYPE in request.query_params.get("forceDeletionTypes", "").lower()
     if arm.delete(path, force=forced):
-        return 200, None
+        return 200
     arm.require_group(path)
-    return 204, None
+    return 204
 
 
 def _list(arm: Arm, parts: list[str]) -> list[dict[str, Any]]:

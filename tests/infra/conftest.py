@@ -55,7 +55,7 @@ def settings() -> dict[str, str]:
     return {
         "streaming-lab:student": "ada",
         "streaming-lab:ownerEmail": "teacher@example.com",
-        "streaming-lab:expiresOn": "2027-06-30",
+        "streaming-lab:expiresOn": "2099-06-30",
     }
 
 

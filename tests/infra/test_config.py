@@ -10,7 +10,7 @@ import yaml
 from infra.config import ConfigError, LabConfig
 
 ROOT = Path(__file__).parent.parent.parent
-LEAST = {"student": "ada", "ownerEmail": "teacher@example.com", "expiresOn": "2027-06-30"}
+LEAST = {"student": "ada", "ownerEmail": "teacher@example.com", "expiresOn": "2099-06-30"}
 
 
 def refusal(**values: str) -> str:
@@ -91,6 +91,7 @@ def test_config_and_naming_load_without_pulumi() -> None:
         ("expiresOn", "soon", "a date"),
         ("expiresOn", "2027-02-30", "a date"),
         ("expiresOn", "20270630", "a date"),
+        ("expiresOn", "2020-01-01", "it must not be in the past"),
         ("location", "mars", "one of the lab's regions"),
         ("location", "West Europe", "one of the lab's regions"),
         ("eventHubsSku", "Basic", "no Kafka endpoint"),
@@ -146,7 +147,7 @@ def test_each_wrong_key_gets_a_sentence_of_its_own() -> None:
 
 def test_a_missing_key_is_named_with_the_command_that_sets_it() -> None:
     with pytest.raises(ConfigError) as refused:
-        LabConfig.load({"student": "ada", "expiresOn": "2027-06-30"})
+        LabConfig.load({"student": "ada", "expiresOn": "2099-06-30"})
     assert str(refused.value) == (
         "config streaming-lab:ownerEmail is missing: set it with pulumi config set streaming-lab:ownerEmail VALUE"
     )
@@ -204,5 +205,5 @@ def test_the_tags_say_whose_lab_it_is_and_until_when() -> None:
         "course": "dp-203",
         "student": "ada",
         "owner": "teacher@example.com",
-        "expires-on": "2027-06-30",
+        "expires-on": "2099-06-30",
     }

@@ -69,7 +69,7 @@ def test_no_resource_is_named_by_pulumi(either: Any) -> None:
 
 
 def test_what_can_carry_tags_says_whose_it_is_and_until_when(either: Any) -> None:
-    tags = {"course": "dp-203", "student": "ada", "owner": "teacher@example.com", "expires-on": "2027-06-30"}
+    tags = {"course": "dp-203", "student": "ada", "owner": "teacher@example.com", "expires-on": "2099-06-30"}
     # The cluster inherits the workspace's.
     tagged = ("ResourceGroup", "Namespace", "StorageAccount", "Workspace", "AccessConnector", "Job")
     for one in either.resources:

@@ -18,6 +18,7 @@ from lab.leftovers import Names
 from lab.locks import is_held
 from lab.overrides import kept_overrides
 from lab.overview import overview
+from lab.state import UNKNOWN, State
 from tests.command import wait_until
 
 
@@ -118,6 +119,50 @@ def test_what_is_fixed_while_a_lab_exists_is_refused_and_not_kept(project, cloud
     with pytest.raises(LabError, match="config streaming-lab:noPublicIp: it is true, but this lab has false"):
         lifecycle.up(project, cloud, "dev", ["noPublicIp=true"], report)
     assert lifecycle.up(project, cloud, "dev", [], report).outputs == {"noPublicIp": False}
+
+
+def test_a_budget_that_does_not_exist_cannot_start_in_the_past(project, cloud, report):
+    with pytest.raises(
+        LabError, match=r"budgetStart: it is 2020-01-01, and a new budget cannot start before"
+    ) as refused:
+        lifecycle.up(project, cloud, "dev", ["budgetStart=2020-01-01"], report)
+    assert "Nothing was changed" in refused.value.advice
+    assert Engine(project, cloud, "dev").state() is None
+    assert kept_overrides(cloud, "dev") == {}
+
+
+def test_a_lab_keeps_the_start_of_its_budget(project, cloud, report, monkeypatch):
+    budget = {
+        "type": "azure-native:consumption:Budget",
+        "urn": "urn:pulumi:dev::streaming-lab::azure-native:consumption:Budget::budget",
+        "custom": True,
+        "inputs": {"timePeriod": {"startDate": "2020-01-01T00:00:00Z"}},
+    }
+    monkeypatch.setattr(Engine, "state", lambda self: State([budget], []))
+    monkeypatch.setattr(lifecycle, "prepare_stack", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "finish_interrupted", lambda *_: 0)
+    monkeypatch.setattr(Engine, "up", lambda self, report: "done")
+    assert lifecycle.up(project, cloud, "dev", ["budgetStart=2020-01-01"], report) == "done"
+
+
+def test_outputs_that_a_partial_up_left_unknown_are_none():
+    stack = {"type": "pulumi:pulumi:Stack", "outputs": {"student": "dev", "exercisesJobId": UNKNOWN}}
+    assert State([stack], []).outputs == {"student": "dev"}
+
+
+def test_a_killed_engine_is_not_reported_as_the_users_mistake(project, cloud, report, recwarn):
+    write(
+        project,
+        "import pathlib, psutil, time",
+        "children = psutil.Process().children(recursive=True)",
+        "[cli.kill() for cli in children if cli.name() == 'pulumi']",
+    )
+    with pytest.raises(LabError, match=r"up: Pulumi was killed \(SIGKILL\)") as killed:
+        lifecycle.up(project, cloud, "dev", [], report)
+    assert "Correct it" not in killed.value.advice
+    assert not [warning for warning in recwarn if "event stream" in str(warning.message)]
+    write(project, "pulumi.export('again', True)")
+    assert lifecycle.up(project, cloud, "dev", [], report).outputs == {"again": True}
 
 
 def test_who_is_not_logged_in_to_a_backend_is_told_to_and_nothing_is_kept(project, cloud, report):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.arm import Arm
-from lab.recovery import ARM_IDS, finish_interrupted, remember_failed
+from lab.recovery import ARM_IDS, finish_interrupted, forget_lost_workspace, remember_failed
 from lab.state import State
 
 HUB = {
@@ -146,3 +146,30 @@ def test_a_create_that_failed_in_azure_is_not_adopted(interrupted, tmp_path):
 def test_where_nothing_was_interrupted_no_command_is_run(interrupted, report):
     assert interrupted([], {}).commands == []
     assert report.lines == []
+
+
+WORKSPACE_ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Databricks/workspaces/dbw"
+WORKSPACE = {
+    "urn": "urn:pulumi:dev::streaming-lab::azure-native:databricks:Workspace::workspace",
+    "type": "azure-native:databricks:Workspace",
+    "custom": True,
+    "id": WORKSPACE_ID,
+}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_record_forgets_what_was_in_a_lost_workspace_and_names_what_may_remain(tmp_path, there):
+    kinds = {
+        "databricks:index/storageCredential:StorageCredential": {"name": "lab-dev"},
+        "databricks:index/user:User": {"userName": "ada@example.com"},
+        "databricks:index/job:Job": {"name": "live"},
+    }
+    inside = [
+        {"urn": f"urn:pulumi:dev::streaming-lab::{kind}::x", "type": kind, "custom": True, "inputs": inputs}
+        for kind, inputs in kinds.items()
+    ]
+    engine = FakeEngine(tmp_path, {"resources": [WORKSPACE, *inside]})
+    cloud = SimpleNamespace(arm=lambda: SimpleNamespace(exists=lambda identity: there and identity == WORKSPACE_ID))
+    remaining = forget_lost_workspace(engine, cloud, State([WORKSPACE, *inside], []))
+    assert remaining == ([] if there else ["storage credential lab-dev", "user ada@example.com"])
+    assert engine.deployment["resources"] == ([WORKSPACE, *inside] if there else [WORKSPACE])

@@ -1,7 +1,12 @@
+import httpx
 import pytest
 
-from localcloud.arm import Arm
+from localcloud.arm import Arm, http
+from localcloud.arm.rehearsal import Rehearsal
+from localcloud.arm.throttle import Throttle
 from localcloud.errors import AzureError
+from localcloud.store import Store
+from localcloud.web import WebServer
 
 CONTRIBUTOR = "/providers/Microsoft.Authorization/roleDefinitions/ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 
@@ -220,3 +225,16 @@ def test_listeners_hear_of_every_change_and_of_no_refusal(arm: Arm, group: str) 
         arm.put(group + "3", {"location": "mars"})
     arm.delete(group + "2")
     assert len(heard) == 2
+
+
+def test_head_says_whether_a_resource_exists_and_deletes_nothing(arm: Arm, store: Store) -> None:
+    server = WebServer(http.app(arm, "token", Throttle(), Rehearsal(store)))
+    group = f"/subscriptions/{arm.client_config()['subscriptionId']}/resourceGroups/rg"
+    arm.put(group, {"location": "westeurope"})
+    try:
+        with httpx.Client(base_url=server.url, headers={"Authorization": "Bearer token"}) as client:
+            assert client.head(group).status_code == 204
+            assert client.get(group).status_code == 200
+            assert client.head(f"{group}-other").status_code == 404
+    finally:
+        server.stop()
