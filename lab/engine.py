@@ -104,7 +104,6 @@ class Engine:
     def up(self, report: Report) -> UpResult:
         """Run the program and make the cloud agree with it; raises LabError with the first failure."""
         events = Events(report, "making")
-        self.created |= events.created
         preload(self.project.root)
         workspace = self._workspace(lambda: run_program(self.project.root))
         stack = QuickStack(self.student, workspace)
@@ -112,6 +111,7 @@ class Engine:
         try:
             self._operate(workspace, lambda: stack.up(color="never", on_event=events), events, "up")
         finally:
+            self.created |= events.created
             remember_failed(self.cloud, self.student, events.failed_creates)
         state = self.state()
         return UpResult(events.resources, events.changed, state.outputs if state else {})

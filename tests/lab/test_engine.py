@@ -141,8 +141,9 @@ def test_a_lab_keeps_the_start_of_its_budget(project, cloud, report, monkeypatch
     monkeypatch.setattr(Engine, "state", lambda self: State([budget], []))
     monkeypatch.setattr(lifecycle, "prepare_stack", lambda *_: None)
     monkeypatch.setattr(lifecycle, "finish_interrupted", lambda *_: 0)
-    monkeypatch.setattr(Engine, "up", lambda self, report: "done")
-    assert lifecycle.up(project, cloud, "dev", ["budgetStart=2020-01-01"], report) == "done"
+    done = engine.UpResult(1, 0, {})
+    monkeypatch.setattr(Engine, "up", lambda self, report: done)
+    assert lifecycle.up(project, cloud, "dev", ["budgetStart=2020-01-01"], report) is done
 
 
 def test_outputs_that_a_partial_up_left_unknown_are_none():
