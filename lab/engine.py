@@ -29,9 +29,6 @@ from lab.recovery import remember_failed
 from lab.report import Report
 from lab.state import State, read
 
-# The SDK's warning when the CLI ends in the middle of an event; the failure of the CLI says what happened.
-warnings.filterwarnings("ignore", message="Error in event stream")
-
 # The CLI's own sentence in the Automation API's text for a failure.
 _SENTENCE = re.compile(r"^ *(?:stderr: )?error: (.+)$", re.MULTILINE)
 # What the CLI says where nobody is logged in to a backend, or the login has expired.
@@ -190,7 +187,9 @@ class Engine:
             events.report.line("stopping", "after the step under way (Ctrl-C again: at once)")
             cli.interrupt()
 
-        with ThreadPoolExecutor(1) as pool, _on_ctrl_c(stop):
+        with ThreadPoolExecutor(1) as pool, _on_ctrl_c(stop), warnings.catch_warnings():
+            # The SDK warns when the CLI ends in the middle of an event; the CLI's failure says what happened.
+            warnings.filterwarnings("ignore", message="Error in event stream")
             try:
                 pool.submit(operation).result()
                 # After a request to stop too: then it was complete before that had an effect.

@@ -154,7 +154,7 @@ def test_outputs_that_a_partial_up_left_unknown_are_none():
 def test_a_killed_engine_is_not_reported_as_the_users_mistake(project, cloud, report, recwarn):
     write(
         project,
-        "import pathlib, psutil, time",
+        "import psutil",
         "children = psutil.Process().children(recursive=True)",
         "[cli.kill() for cli in children if cli.name() == 'pulumi']",
     )
