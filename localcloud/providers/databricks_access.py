@@ -186,7 +186,7 @@ class StorageCredential(WorkspaceResource):
 
     def make(self, workspace: Workspace, body: Record) -> str:
         """Create the credential."""
-        return str(workspace.catalog.create_credential(body, workspace.developer)["name"])
+        return _bound("storage_credential", workspace, workspace.catalog.create_credential(body, workspace.developer))
 
     def find(self, workspace: Workspace, id: str) -> Record:
         """The credential."""
@@ -218,7 +218,7 @@ class ExternalLocation(WorkspaceResource):
 
     def make(self, workspace: Workspace, body: Record) -> str:
         """Create the location."""
-        return str(workspace.catalog.create_location(body, workspace.developer)["name"])
+        return _bound("external_location", workspace, workspace.catalog.create_location(body, workspace.developer))
 
     def find(self, workspace: Workspace, id: str) -> Record:
         """The location."""
@@ -286,6 +286,15 @@ class Grants(WorkspaceResource):
         if wanted == {item["principal"]: set(item["privileges"]) for item in found["grants"]}:
             return inputs
         return {**inputs, "grants": found["grants"]}
+
+
+def _bound(securable: str, workspace: Workspace, created: Record) -> str:
+    """The name of what was created; the plugin binds what is isolated to its own workspace (workspace_binding.go)."""
+    name = str(created["name"])
+    if created["isolation_mode"] == "ISOLATION_MODE_ISOLATED":
+        binding = {"workspace_id": workspace.workspace_id}
+        workspace.catalog.change_bindings(securable, name, [binding], [], workspace.developer)
+    return name
 
 
 def current_user(workspace: Workspace) -> Props:

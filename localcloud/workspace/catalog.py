@@ -218,18 +218,31 @@ class Catalog:
             self._bindings.put(f"{securable}/{name.lower()}", held)
         return self.bindings(securable, name)
 
-    def usable_containers(self, user_name: str) -> set[tuple[str, str]]:
-        """(account, container) of the locations whose files the user may read and write, through Azure's own roles."""
+    def usable_containers(self, user_name: str, workspace_id: str) -> set[tuple[str, str]]:
+        """(account, container) of the locations whose files the user may read and write in a workspace.
+
+        Azure's own roles decide too: those of the credential's identity.
+        """
         found = set()
         for location in self.locations():
             credential = self._credentials.get(location["credential_name"].lower())
             place = _URL.fullmatch(location["url"])
             if credential is None or place is None or not self._may_use(location, user_name):
                 continue
+            if not self._is_open_in("external_location", location, workspace_id):
+                continue
+            if not self._is_open_in("storage_credential", credential, workspace_id):
+                continue
             connector = credential["azure_managed_identity"]["access_connector_id"]
             if self._azure.may_write_blobs(connector, place["account"]):
                 found.add((place["account"], place["container"]))
         return found
+
+    def _is_open_in(self, securable: str, record: Record, workspace_id: str) -> bool:
+        """Isolated securables work in the workspaces that they are bound to (MS, catalogs/binding)."""
+        if record["isolation_mode"] != "ISOLATION_MODE_ISOLATED":
+            return True
+        return workspace_id in (self._bindings.get(f"{securable}/{record['name'].lower()}") or {})
 
     def _may_use(self, location: Record, user_name: str) -> bool:
         if location["owner"].lower() == user_name.lower():

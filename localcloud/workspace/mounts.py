@@ -9,7 +9,6 @@ from localcloud.errors import CloudError
 from localcloud.settings import Settings
 from localcloud.storage import folder
 from localcloud.workspace import cluster_spec
-from localcloud.workspace.catalog import Catalog
 from localcloud.workspace.people import Caller
 from localcloud.workspace.secrets import Secrets
 from localcloud.workspace.shelf import Record
@@ -53,18 +52,21 @@ def mounts(
     conf: dict[str, str],
     settings: Settings,
     containers: Callable[[], Iterable[Container]],
-    catalog: Catalog,
+    usable: Callable[[str], set[tuple[str, str]]],
 ) -> dict[str, Path]:
     """Folders by `container@account.dfs.core.windows.net`.
 
     A cluster sees every container of an account whose valid key is in its conf (resolved), and the container of each
     external location that its user may read and write.
+
+    usable: (account, container) of those locations, for a user name
     """
     keys = {match[1]: value for name, value in conf.items() if (match := _ACCOUNT_KEY.fullmatch(name))}
     by_identity: set[tuple[str, str]] = set()
     # Clusters without an access mode know nothing of Unity Catalog.
     if cluster_spec.access_mode(spec) != "NONE":
-        by_identity = catalog.usable_containers(spec.get("single_user_name") or spec["creator_user_name"])
+        user = spec.get("single_user_name") or spec["creator_user_name"]
+        by_identity = usable(user)
     return {
         f"{item.name}@{item.account}.dfs.core.windows.net": folder(settings, item.account, item.name)
         for item in containers()

@@ -162,4 +162,7 @@ class Workspace:
         return self._parts.azure.get(self.info.resource_id) or {}
 
     def _mounts(self, cluster: Record, conf: dict[str, str]) -> dict[str, Path]:
-        return mounts(cluster, conf, self._parts.settings, self._parts.azure.containers, self.catalog)
+        def usable(user_name: str) -> set[tuple[str, str]]:
+            return self.catalog.usable_containers(user_name, self.workspace_id)
+
+        return mounts(cluster, conf, self._parts.settings, self._parts.azure.containers, usable)

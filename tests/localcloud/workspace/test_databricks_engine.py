@@ -167,7 +167,7 @@ def test_a_workspaces_lab_goes_up_changes_where_it_must_and_comes_down(
     assert job["settings"]["tasks"][0]["depends_on"] == [{"task_key": "generate"}]
     assert job["run_as_user_name"] == _STUDENT
     assert workspace.clusters.all()[0]["custom_tags"] == {"Course-Id": "dp-203"}
-    assert workspace.catalog.usable_containers(_STUDENT) == {("stlab", "lab")}
+    assert workspace.catalog.usable_containers(_STUDENT, workspace.workspace_id) == {("stlab", "lab")}
 
     assert set(stack.up().summary.resource_changes) == {"same"}
     assert set(stack.refresh().summary.resource_changes) == {"same"}

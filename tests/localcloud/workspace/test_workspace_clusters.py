@@ -324,6 +324,11 @@ def test_an_external_location_mounts_its_container_for_those_who_may_use_it(
         },
     )
     assert mounted() == ["lab@stlab.dfs.core.windows.net"], "a new right takes effect at the next start of a task"
+    workspace.catalog.update_location("loc", {"isolation_mode": "ISOLATION_MODE_ISOLATED"}, developer)
+    assert mounted() == [], "it is bound to no workspace"
+    for bound, seen in (("1", []), (workspace.workspace_id, ["lab@stlab.dfs.core.windows.net"])):
+        workspace.catalog.change_bindings("external_location", "loc", [{"workspace_id": bound}], [], developer)
+        assert mounted() == seen
     taken = [{"principal": "ada@example.com", "remove": ["WRITE_FILES"]}]
     workspace.catalog.change_grants("external_location", "loc", taken, developer)
     assert mounted() == []
