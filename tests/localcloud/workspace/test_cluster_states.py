@@ -11,6 +11,7 @@ from databricks.sdk.service import compute
 
 from localcloud.arm import Arm
 from localcloud.errors import DatabricksError
+from localcloud.providers.databricks_compute import Cluster
 from localcloud.workspace import Caller, Workspace, Workspaces
 from localcloud.workspace.mounts import StartError
 from tests.command import wait_until
@@ -129,6 +130,32 @@ def test_a_cluster_between_states_refuses_start_restart_and_edit(
         with pytest.raises(DatabricksError, match=f"is in unexpected state {state.capitalize()}") as refused:
             call()
         assert (refused.value.status, refused.value.code) == (400, "INVALID_STATE")
+    later.run()
+
+
+def test_the_provider_repeats_an_edit_until_it_is_allowed(
+    workspaces: Workspaces, workspace: Workspace, single_node: Body, later: Later
+) -> None:
+    cluster = workspace.clusters.create(single_node, workspace.developer)["cluster_id"]
+    body = {**single_node, "autotermination_minutes": 45}
+    edit = threading.Thread(target=Cluster(workspaces).change, args=(workspace, cluster, body))
+    refused = threading.Event()
+    check = workspace.clusters._require_state
+
+    def watch(*arguments: Any) -> None:
+        try:
+            check(*arguments)
+        except DatabricksError:
+            refused.set()
+            raise
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workspace.clusters, "_require_state", watch)
+        edit.start()
+        assert refused.wait(20)
+        later.run()
+        edit.join(20)
+    assert workspace.clusters.get(cluster)["autotermination_minutes"] == 45
     later.run()
 
 
