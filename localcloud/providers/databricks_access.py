@@ -275,6 +275,12 @@ class Grants(WorkspaceResource):
             for who in sorted({*wanted, *held})
         ]
         workspace.catalog.change_grants(securable, name, changes, workspace.developer)
+        now = {item["principal"]: set(item["privileges"]) for item in workspace.catalog.grants(securable, name)}
+        if now != {who: privileges for who, privileges in wanted.items() if privileges}:
+            # The published plugin waits a minute for the answer that it wants (terraform-provider-databricks#3654).
+            raise ProviderError(
+                f"permissions for {securable}-{name} are {_listed(now)}, but have to be {_listed(wanted)}"
+            )
 
     def remove(self, workspace: Workspace, id: str, outputs: Props) -> None:
         """Take all grants away."""
@@ -323,6 +329,10 @@ def _scim(body: Record) -> Record:
     names = {"user_name": "userName", "display_name": "displayName", "active": "active", "external_id": "externalId"}
     given = {names[name]: body[name] for name in names if body.get(name) is not None}
     return {**given, "entitlements": [{"value": value} for name, value in _ENTITLEMENTS.items() if body.get(name)]}
+
+
+def _listed(privileges: dict[str, set[str]]) -> str:
+    return "; ".join(f"{who}: {', '.join(sorted(held))}" for who, held in sorted(privileges.items()) if held) or "none"
 
 
 def _key(entry: Props) -> tuple[str, ...]:

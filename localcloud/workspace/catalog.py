@@ -187,8 +187,8 @@ class Catalog:
             for change in changes:
                 add, remove = change.get("add") or [], change.get("remove") or []
                 check_privileges(securable, [*add, *remove])
-                left = (set(held.get(change["principal"], [])) | set(add)) - set(remove)
-                held[change["principal"]] = sorted(left)
+                who = _as_written(change["principal"])
+                held[who] = sorted((set(held.get(who, [])) | set(add)) - set(remove))
             self._grants.put(f"{securable}/{name.lower()}", {who: item for who, item in held.items() if item})
         return self.grants(securable, name)
 
@@ -323,6 +323,11 @@ def check_connector_id(connector: str) -> None:
     """400 unless it is the resource id of an access connector."""
     if not re.search(r"/providers/microsoft\.databricks/accessconnectors/[\w-]+$", connector, re.IGNORECASE):
         raise invalid(f"'{connector}' is no resource id of an access connector.")
+
+
+def _as_written(principal: str) -> str:
+    """As the metastore writes a principal: e-mail addresses in lower case (terraform-provider-databricks#3654)."""
+    return principal.lower() if "@" in principal else principal
 
 
 def check_privileges(securable: str, privileges: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from localcloud.errors import DatabricksError
-from localcloud.providers.base import Check, Session
+from localcloud.providers.base import Check, ProviderError, Session
 from localcloud.providers.databricks import Databricks
 from localcloud.providers.wire import UNKNOWN
 from localcloud.workspace import Workspace, Workspaces
@@ -277,6 +277,26 @@ def test_permissions_replace_what_was_there_and_never_lock_the_caller_out(
     job_id = str(job(task("a")))
     kind.create(session, {"jobId": job_id, "accessControls": controls("ada@example.com", "CAN_VIEW")})
     assert workspace.permissions.entries("jobs", job_id)[-1]["permission_level"] == "IS_OWNER"
+
+
+def test_a_grant_to_another_spelling_than_the_metastores_fails(
+    provider: Databricks, session: Session, workspace: Workspace, storage: str, connector: str
+) -> None:
+    identity = {"azureManagedIdentity": {"accessConnectorId": connector}}
+    create = {name: provider.resource_types[_token(name)].create for name in ("StorageCredential", "ExternalLocation")}
+    create["StorageCredential"](session, {"name": "lab", **identity, "skipValidation": True})
+    url = "abfss://lab@stlab.dfs.core.windows.net/"
+    location = {"name": "lab", "url": url, "credentialName": "lab", "skipValidation": True}
+    create["ExternalLocation"](session, location)
+    kind = provider.resource_types[_token("Grants")]
+
+    def grants(principal: str) -> dict[str, Any]:
+        return {"externalLocation": "lab", "grants": [{"principal": principal, "privileges": ["READ_FILES"]}]}
+
+    expected = "permissions for external_location-lab are ada@example.com: READ_FILES, but have to be Ada@example.com"
+    with pytest.raises(ProviderError, match=expected):
+        kind.create(session, grants("Ada@example.com"))
+    assert kind.create(session, grants("ada@example.com"))[0] == "external_location/lab"
 
 
 def test_a_user_that_exists_is_taken_over_by_force_alone(
