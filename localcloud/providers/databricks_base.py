@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from localcloud.errors import CloudError, DatabricksError
 from localcloud.providers.base import Check, Diff, Failure, ProviderError, ResourceType, Session, compare
-from localcloud.providers.databricks_shape import camel, covers, from_service, made_up_name, snake, to_service
+from localcloud.providers.databricks_shape import covers, from_service, made_up_name, snake, to_service
 from localcloud.providers.schema import load
 from localcloud.providers.wire import UNKNOWN, Props, has_unknown
 from localcloud.workspace import Workspace, Workspaces
@@ -133,7 +133,7 @@ class WorkspaceResource(ResourceType):
 
     def _outputs(self, workspace: Workspace, id: str, inputs: Props) -> Props:
         found = self.find(workspace, id)
-        answered = {camel(name): from_service(found[name]) for name in self.answers if name in found}
+        answered = from_service({name: found[name] for name in self.answers if name in found})
         return {**inputs, **answered, **self.computed(workspace, id, found)}
 
     def _found(self, workspace: Workspace, id: str) -> Record | None:
@@ -152,6 +152,15 @@ class WorkspaceResource(ResourceType):
 def known(value: Any) -> bool:
     """Whether a value is given and known in this preview."""
     return value is not None and value is not UNKNOWN and not has_unknown(value)
+
+
+def not_one_of(inputs: Props, name: str, allowed: tuple[str, ...]) -> list[Failure]:
+    """The refusal of a text outside a list, in the words of Terraform's validation.StringInSlice."""
+    value = inputs.get(name)
+    if not known(value) or value in allowed:
+        return []
+    listed = " ".join(f'"{item}"' for item in allowed)
+    return [Failure((name,), f"expected {snake(name)} to be one of [{listed}], got {value}")]
 
 
 def _place(inputs: Props, message: str) -> tuple[str, ...]:

@@ -4,16 +4,18 @@ import time
 from typing import ClassVar
 
 from localcloud.errors import DatabricksError
-from localcloud.providers.base import Failure, ProviderError, Session
-from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
-from localcloud.providers.databricks_shape import placeholders, snake
-from localcloud.providers.wire import UNKNOWN, Props
+from localcloud.providers.base import Diff, Failure, ProviderError, Session, compare
+from localcloud.providers.databricks_base import WorkspaceResource, known, not_one_of, type_token
+from localcloud.providers.databricks_shape import placeholders, snake, to_service
+from localcloud.providers.wire import UNKNOWN, Props, has_unknown
 from localcloud.workspace import Workspace, cluster_spec, job_settings, policies
 from localcloud.workspace.node_types import NODE_TYPES, SPARK_VERSIONS
 from localcloud.workspace.shelf import Record
 
 # Arguments of Terraform's provider that the service never sees.
 _CLUSTER_EXTRAS = ("no_wait", "is_pinned", "idempotency_token")
+# What the program asks for and the service adds to.
+_ANSWERED_MAPS = ("sparkConf", "customTags")
 _JOB_EXTRAS = ("control_run_state", "always_running")
 # Seconds for which an edit is repeated while the cluster is in another state (resource_cluster.go).
 _EDIT_LIMIT = 900.0
@@ -70,7 +72,9 @@ class Cluster(WorkspaceResource):
     replace_on = frozenset({("idempotencyToken",)})
     # clusters_api.go: auto-termination is on unless 0 says otherwise.
     defaults: ClassVar[Props] = {"autoterminationMinutes": 60}
-    answers = ("cluster_id", "state", "driver_node_type_id", "node_type_id", "single_user_name")
+    answers = (
+        "cluster_id", "state", "driver_node_type_id", "node_type_id", "single_user_name", "spark_conf", "custom_tags",
+    )  # fmt: skip
 
     def rules(self, session: Session, inputs: Props, body: Record) -> list[Failure]:
         """The service's rules; what a policy may fill in is not asked for."""
@@ -80,6 +84,8 @@ class Cluster(WorkspaceResource):
             for name, value in inputs.items()
             if snake(name) not in (*offered, "provider_config") and value
         ]
+        # The service has more engines than the published plugin knows (resource_cluster.go).
+        failures += not_one_of(inputs, "runtimeEngine", ("PHOTON", "STANDARD"))
         spec = placeholders(_cluster(body), _ANY_CLUSTER)
         if "policyId" in inputs:
             spec = {**_ANY_CLUSTER, **spec}
@@ -87,13 +93,36 @@ class Cluster(WorkspaceResource):
             cluster_spec.check(spec)
         return failures
 
+    def diff(self, session: Session, id: str, outputs: Props, olds: Props, news: Props) -> Diff:
+        """What changes, also against the service's own answer: what it added is a difference on every update.
+
+        The bridge compares with the state. Its other additions are in computed fields, in which nothing is asked for
+        (terraform-provider-databricks#4360 and #1637).
+        """
+        changes = super().diff(session, id, outputs, olds, news).changes
+        for name in _ANSWERED_MAPS:
+            if not has_unknown(news.get(name)):
+                changes |= compare(outputs.get(name) or {}, news.get(name) or {}, path=(name,))
+        return Diff(changes)
+
     def make(self, workspace: Workspace, body: Record) -> str:
-        """Create the cluster, which begins to start."""
-        return str(workspace.clusters.create(_cluster(body), workspace.developer)["cluster_id"])
+        """Create the cluster, which begins to start, and pin it if that is asked for."""
+        id = str(workspace.clusters.create(_cluster(body), workspace.developer)["cluster_id"])
+        if body.get("is_pinned"):
+            workspace.clusters.pin(id, workspace.developer)
+        return id
 
     def find(self, workspace: Workspace, id: str) -> Record:
-        """The cluster."""
-        return workspace.clusters.get(id)
+        """The cluster, and whether it is pinned."""
+        return {**workspace.clusters.get(id), "is_pinned": workspace.clusters.is_pinned(id)}
+
+    def update(self, session: Session, id: str, outputs: Props, olds: Props, news: Props) -> Props:
+        """Edit the cluster, unless only the provider's own arguments differ, and pin or unpin it."""
+        workspace = self.workspace(session)
+        if {snake(str(path[0])) for path in self.diff(session, id, outputs, olds, news).changes} - {*_CLUSTER_EXTRAS}:
+            self.change(workspace, id, to_service(news))
+        workspace.clusters.pin(id, workspace.developer, pinned=bool(news.get("isPinned")))
+        return self._outputs(workspace, id, news)
 
     def change(self, workspace: Workspace, id: str, body: Record) -> None:
         """Edit the cluster, once it is in a state that allows it; if it runs, it restarts."""
@@ -129,6 +158,11 @@ class Job(WorkspaceResource):
 
     def rules(self, session: Session, inputs: Props, body: Record) -> list[Failure]:
         """The service's rules, as far as a preview knows the settings."""
+        identity = inputs.get("runAs")
+        if isinstance(identity, dict) and len(identity) != 1:
+            # ExactlyOneOf (resource_job.go)
+            reason = "exactly one of `run_as.0.service_principal_name,run_as.0.user_name` must be specified"
+            return [Failure(("runAs",), reason)]
         if not isinstance(body.get("tasks", []), list) or UNKNOWN in body.get("tasks", []):
             return []
         settings = _job(body)

@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
+from localcloud.errors import DatabricksError
 from localcloud.providers.base import Check, Failure, Session
-from localcloud.providers.databricks_base import WorkspaceResource, known, type_token
+from localcloud.providers.databricks_base import WorkspaceResource, known, not_one_of, type_token
 from localcloud.providers.wire import UNKNOWN, Props
 from localcloud.workspace import Workspace
 from localcloud.workspace import secrets as secret_rules
@@ -66,6 +67,9 @@ class Secret(WorkspaceResource):
             secret_rules.check_name(inputs["key"], "Secret key")
         if "stringValue" not in inputs:
             return [Failure(("stringValue",), "missing required property 'stringValue'")]
+        if inputs["stringValue"] == "":
+            # validation.StringIsNotEmpty
+            return [Failure(("stringValue",), 'expected "string_value" to not be an empty string')]
         return []
 
     def make(self, workspace: Workspace, body: Record) -> str:
@@ -170,10 +174,20 @@ class WorkspaceFile(WorkspaceResource):
         return _check_path(inputs)
 
     def make(self, workspace: Workspace, body: Record) -> str:
-        """Upload, over what may be there, as Terraform's provider does."""
-        workspace.files.mkdirs(str(PurePosixPath(normal(body["path"])).parent))
-        self.upload(workspace, body)
+        """Upload, over what may be there; a parent that is missing is made, and the upload repeated."""
+        try:
+            self.upload(workspace, body)
+        except DatabricksError as refusal:
+            parent = str(PurePosixPath(normal(body["path"])).parent)
+            if not self.parent_is_missing(workspace, parent, refusal):
+                raise
+            workspace.files.mkdirs(parent)
+            self.upload(workspace, body)
         return str(body["path"])
+
+    def parent_is_missing(self, workspace: Workspace, parent: str, refusal: DatabricksError) -> bool:
+        """Whether the upload failed for want of a parent, by the refusal's text (isParentDoesntExistError)."""
+        return "parent folder " in refusal.message and " does not exist" in refusal.message
 
     def find(self, workspace: Workspace, id: str) -> Record:
         """The file, with the MD5 sum of what is in the workspace."""
@@ -215,12 +229,21 @@ class Notebook(WorkspaceFile):
         failures = _check_path(inputs)
         if inputs.get("format", "SOURCE") not in ("SOURCE", UNKNOWN):
             failures.append(Failure(("format",), "the local cloud takes notebooks in format SOURCE alone"))
+        failures += not_one_of(inputs, "language", ("SCALA", "PYTHON", "R", "SQL"))
         if not inputs.get("language"):
             if "contentBase64" in inputs:
                 failures.append(Failure(("language",), "contentBase64 needs a language"))
             elif known(inputs.get("source")) and Path(inputs["source"]).suffix.lower() not in LANGUAGES:
                 failures.append(Failure(("language",), f"'{inputs['source']}' has no suffix that tells its language"))
         return failures
+
+    def parent_is_missing(self, workspace: Workspace, parent: str, refusal: DatabricksError) -> bool:
+        """Whether there is no parent by now.
+
+        When another import has made it since, the first refusal stands: notebooks that are imported in parallel into
+        a new folder race, and some of them fail (resource_notebook.go, Create).
+        """
+        return workspace.files.find(parent) is None
 
     def upload(self, workspace: Workspace, body: Record) -> None:
         """Import the content into the workspace."""

@@ -26,11 +26,25 @@ _MODES = {
 }
 _AVAILABILITY = ("ON_DEMAND_AZURE", "SPOT_AZURE", "SPOT_WITH_FALLBACK_AZURE")
 _PROFILE = "spark.databricks.cluster.profile"
+_SINGLE_NODE_CONF = {_PROFILE: "singleNode", "spark.master": "local[*]"}
+_SINGLE_NODE_TAGS = {"ResourceClass": "SingleNode"}
 
 
 def access_mode(spec: Record) -> str:
     """NONE, SINGLE_USER (dedicated) or USER_ISOLATION (standard), whichever way it is written."""
     return _MODES[spec.get("data_security_mode") or "NONE"]
+
+
+def completed(spec: Record) -> Record:
+    """The settings as the service answers them: a single node by `kind` gets the older form's settings as well."""
+    # terraform-provider-databricks#4360, databricks/cli#3286
+    if not spec.get("is_single_node"):
+        return {**spec}
+    return {
+        **spec,
+        "spark_conf": {**(spec.get("spark_conf") or {}), **_SINGLE_NODE_CONF},
+        "custom_tags": {**(spec.get("custom_tags") or {}), **_SINGLE_NODE_TAGS},
+    }
 
 
 def check(spec: Record) -> None:

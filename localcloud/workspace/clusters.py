@@ -187,14 +187,19 @@ class Clusters:
             raise denied(f"{caller.user_name} does not have {level} permissions on cluster {cluster_id}.")
 
     def _described(self, record: Record) -> Record:
-        """The cluster as the service answers it, with the tags that it gives each machine (terraform#1637)."""
-        tags = {
+        """The cluster as the service answers it: with its own tags, and with what a single node by `kind` needs."""
+        defaults = {
             "Vendor": "Databricks",
             "Creator": record["creator_user_name"],
             "ClusterName": record["cluster_name"],
             "ClusterId": record["cluster_id"],
         }
-        return {**record, "default_tags": {**tags, **self._azure_tags()}}
+        defaults |= self._azure_tags()
+        answer = cluster_spec.completed(record)
+        if tags := answer.get("custom_tags"):
+            # A key that the cluster has already, inherited or its own (terraform-provider-databricks#1637).
+            answer["custom_tags"] = {f"x_{key}" if key in defaults else key: value for key, value in tags.items()}
+        return {**answer, "default_tags": defaults}
 
     def _require_state(self, record: Record, *states: str) -> None:
         if record["state"] not in states:

@@ -1,6 +1,7 @@
 """The databricks provider under the real Pulumi engine."""
 
 import base64
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,19 +12,36 @@ from pulumi import automation
 
 from localcloud.server import LocalCloud
 from localcloud.settings import Settings
-from localcloud.workspace import Workspace
+from localcloud.workspace import Workspace, Workspaces
 
 _CONTRIBUTOR = "/providers/Microsoft.Authorization/roleDefinitions/ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 _STUDENT = "ada@example.com"
 
 
 @pytest.fixture
-def cloud(settings: Settings) -> Iterator[LocalCloud]:
+def cloud(settings: Settings, drivers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
+    monkeypatch.setattr("localcloud.server.Workspaces", functools.partial(Workspaces, make_driver=drivers))
     with LocalCloud(settings) as cloud:
         yield cloud
 
 
-def _lab(wheel: Path, *, minutes: int = 30, secret: str = "a-very-secret-value", cron: str = "0 0 6 ? * MON") -> Any:
+def _single_node(secret: Any, by_kind: bool) -> dict[str, Any]:
+    conf = {"spark.lab.secret": secret.config_reference}
+    if by_kind:
+        return {"kind": "CLASSIC_PREVIEW", "is_single_node": True, "spark_conf": conf, "custom_tags": {"a": "b"}}
+    profile = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
+    return {"num_workers": 0, "spark_conf": conf | profile, "custom_tags": {"ResourceClass": "SingleNode"}}
+
+
+def _lab(
+    wheel: Path,
+    *,
+    minutes: int = 30,
+    secret: str = "a-very-secret-value",
+    cron: str = "0 0 6 ? * MON",
+    by_kind: bool = False,
+    create_secret_first: bool = False,
+) -> Any:
     def program() -> None:
         import pulumi
         import pulumi_databricks as databricks
@@ -64,8 +82,11 @@ def _lab(wheel: Path, *, minutes: int = 30, secret: str = "a-very-secret-value",
         student = databricks.User("student", user_name=_STUDENT, workspace_access=True, opts=outliving)
         scope = databricks.SecretScope("scope", name="lab", opts=inside)
         listen = databricks.Secret(
-            "secret", scope=scope.name, key="listen", string_value=pulumi.Output.secret(secret), opts=inside
-        )
+            "secret", scope=scope.name, key="listen", string_value=pulumi.Output.secret(secret),
+            opts=pulumi.ResourceOptions(
+                provider=provider, deleted_with=workspace, delete_before_replace=not create_secret_first
+            ),
+        )  # fmt: skip
         databricks.SecretAcl("acl", scope=scope.name, principal=student.user_name, permission="READ", opts=inside)
         policy = databricks.ClusterPolicy(
             "policy",
@@ -74,10 +95,8 @@ def _lab(wheel: Path, *, minutes: int = 30, secret: str = "a-very-secret-value",
         )
         cluster = databricks.Cluster(
             "cluster", cluster_name="lab", spark_version="18.x-scala2.13", node_type_id="Standard_D4ds_v5",
-            kind="CLASSIC_PREVIEW", is_single_node=True, data_security_mode="SINGLE_USER",
             single_user_name=student.user_name, autotermination_minutes=minutes, policy_id=policy.id,
-            spark_conf={"spark.lab.secret": listen.config_reference}, custom_tags={"Course-Id": "dp-203"},
-            no_wait=True, opts=inside,
+            data_security_mode="SINGLE_USER", no_wait=True, opts=inside, **_single_node(listen, by_kind),
         )  # fmt: skip
         home = databricks.Directory("home", path="/Shared/lab", delete_recursive=True, opts=inside)
         source = b"# Databricks notebook source\nprint(1)\n"
@@ -166,7 +185,7 @@ def test_a_workspaces_lab_goes_up_changes_where_it_must_and_comes_down(
     assert first.outputs["wheel"].value == f"/Workspace/Shared/lab/{wheel.name}"
     assert job["settings"]["tasks"][0]["depends_on"] == [{"task_key": "generate"}]
     assert job["run_as_user_name"] == _STUDENT
-    assert workspace.clusters.all()[0]["custom_tags"] == {"Course-Id": "dp-203"}
+    assert workspace.clusters.all()[0]["custom_tags"] == {"ResourceClass": "SingleNode"}
     assert workspace.catalog.usable_containers(_STUDENT, workspace.workspace_id) == {("stlab", "lab")}
 
     assert set(stack.up().summary.resource_changes) == {"same"}
@@ -202,6 +221,17 @@ def test_a_workspaces_lab_goes_up_changes_where_it_must_and_comes_down(
     stack.destroy()
     assert not cloud.workspaces.urls()
     assert not catalog.locations() and not catalog.credentials()
+
+
+def test_what_azure_would_change_or_lose_in_an_update_is_seen(
+    cloud: LocalCloud, settings: Settings, engine: Callable[..., Any], endpoint: Callable[..., Any], wheel: Path
+) -> None:
+    machine = engine(endpoint(settings)["providers"])
+    machine.stack(_lab(wheel, by_kind=True)).up()
+    workspace = _workspace(cloud)
+    # The service's own additions to a single node by `kind`, at every update (terraform-provider-databricks#4360).
+    for _ in range(2):
+        _changes(machine.stack(_lab(wheel, by_kind=True)), update=1)
 
 
 def test_a_host_that_is_no_workspace_of_this_cloud_is_refused(

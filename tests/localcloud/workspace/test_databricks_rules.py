@@ -25,6 +25,13 @@ _CLUSTER = {
     "kind": "CLASSIC_PREVIEW",
     "isSingleNode": True,
 }
+_LEGACY_CLUSTER = {
+    "sparkVersion": "18.x-scala2.13",
+    "nodeTypeId": "Standard_D4ds_v5",
+    "numWorkers": 0,
+    "sparkConf": {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"},
+    "customTags": {"ResourceClass": "SingleNode"},
+}
 _READER = {"userName": "a@b.c", "permissionLevel": "CAN_READ"}
 
 
@@ -57,6 +64,11 @@ def _failures(provider: Databricks, session: Session, name: str, inputs: dict[st
         ("SecretScope", {"backendType": "AZURE_KEYVAULT"}, "Key Vault are not offered"),
         ("Secret", {"scope": "lab", "key": "a/b", "stringValue": "x"}, "key: Secret key 'a/b' must have"),
         ("Secret", {"scope": "lab", "key": "a"}, "missing required property 'stringValue'"),
+        (
+            "Secret",
+            {"scope": "lab", "key": "a", "stringValue": ""},
+            'expected "string_value" to not be an empty string',
+        ),
         ("SecretAcl", {"scope": "lab", "principal": "users", "permission": "OWN"}, "'OWN' is none of READ"),
         ("ClusterPolicy", {"definition": "{"}, "definition: Invalid JSON"),
         ("ClusterPolicy", {}, "missing required property 'definition'"),
@@ -66,6 +78,7 @@ def _failures(provider: Databricks, session: Session, name: str, inputs: dict[st
             "nodeTypeId: Node type Standard_D99_v9 is not supported",
         ),
         ("Cluster", {**_CLUSTER, "isSingleNode": False}, "num_workers could be 0 only for single-node clusters"),
+        ("Cluster", {**_CLUSTER, "runtimeEngine": "FAST"}, 'to be one of ["PHOTON" "STANDARD"], got FAST'),
         ("Cluster", {**_CLUSTER, "libraries": [{"whl": "/a.whl"}]}, "'libraries' of a cluster is not offered"),
         ("Directory", {"path": "Shared"}, "path: Path (Shared) must be absolute"),
         ("Directory", {"path": "/Workspace/Shared/a"}, "must be given without '/Workspace'"),
@@ -76,10 +89,16 @@ def _failures(provider: Databricks, session: Session, name: str, inputs: dict[st
         ("WorkspaceFile", {"path": "/Shared/a", "source": "/none/a.whl"}, "File /none/a.whl does not exist"),
         ("Notebook", _FILE, "language: contentBase64 needs a language"),
         ("Notebook", {**_FILE, "language": "PYTHON", "format": "DBC"}, "format SOURCE alone"),
+        ("Notebook", {**_FILE, "language": "JAVA"}, 'language to be one of ["SCALA" "PYTHON" "R" "SQL"], got JAVA'),
         ("Notebook", {"path": "/Shared/a", "source": "/none/a.txt"}, "has no suffix that tells its language"),
         ("Job", {}, "A job must have between 1 and 1000 tasks"),
         ("Job", {"tasks": [_TASK, _TASK]}, "Task key 'a' is not unique"),
         ("Job", {"tasks": [{**_TASK, "dependsOns": [{"taskKey": "a"}]}]}, "task 'a' can not reference itself"),
+        (
+            "Job",
+            {"tasks": [_TASK], "runAs": {"userName": "a@b.c", "servicePrincipalName": "a"}},
+            "runAs: exactly one of `run_as.0.service_principal_name,run_as.0.user_name` must be specified",
+        ),
         ("Job", {"tasks": [_TASK], "controlRunState": True}, "specified only with `continuous`"),
         ("Job", {"tasks": [_TASK], "alwaysRunning": True}, "use continuous"),
         (
@@ -159,10 +178,10 @@ def test_a_number_or_flag_given_as_text_means_what_it_says(
     kind = provider.resource_types[_token("Cluster")]
     id, _ = kind.create(session, provider.schema.check(kind.token, texts)[0])
     made = workspace.clusters.get(id)
-    assert (made["autotermination_minutes"], made["is_single_node"], made["spark_conf"]) == (
+    assert (made["autotermination_minutes"], made["is_single_node"], made["spark_conf"]["spark.a"]) == (
         30,
         True,
-        {"spark.a": "true"},
+        "true",
     )
 
 
@@ -347,3 +366,62 @@ def test_the_current_user_is_the_developer_with_a_home(provider: Databricks, ses
     me = provider.invokes["databricks:index/getCurrentUser:getCurrentUser"](session, {})
     assert me["home"] == f"/Users/{me['userName']}"
     assert me["alphanumeric"] == "developer"
+
+
+@pytest.mark.parametrize(("name", "survives"), [("Notebook", False), ("WorkspaceFile", True)])
+def test_notebooks_race_for_a_new_folder_and_files_do_not(
+    provider: Databricks,
+    session: Session,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    survives: bool,
+) -> None:
+    kind = provider.resource_types[_token(name)]
+    more = {"language": "PYTHON"} if name == "Notebook" else {}
+    assert kind.create(session, {**_FILE, **more, "path": "/Shared/alone/a"})[0] == "/Shared/alone/a"
+    write = workspace.files.write
+
+    def write_beside_another(*args: Any, **options: Any) -> Any:
+        try:
+            return write(*args, **options)
+        except DatabricksError:
+            # The other import makes the folder after this one was refused.
+            workspace.files.mkdirs("/Shared/both")
+            raise
+
+    monkeypatch.setattr(workspace.files, "write", write_beside_another)
+    if survives:
+        kind.create(session, {**_FILE, **more, "path": "/Shared/both/a"})
+    else:
+        with pytest.raises(DatabricksError, match=r"The parent folder \(/Shared/both\) does not exist"):
+            kind.create(session, {**_FILE, **more, "path": "/Shared/both/a"})
+
+
+def test_a_pin_comes_and_goes_without_an_edit(provider: Databricks, session: Session, workspace: Workspace) -> None:
+    kind = provider.resource_types[_token("Cluster")]
+    pinned = {**_LEGACY_CLUSTER, "isPinned": True}
+    id, outputs = kind.create(session, pinned)
+    read = kind.read(session, id, pinned)
+    assert read and read[0] == pinned
+    outputs = kind.update(session, id, outputs, pinned, _LEGACY_CLUSTER)
+    assert not workspace.clusters.is_pinned(id)
+    drifted = kind.read(session, id, pinned)
+    assert drifted and drifted[0]["isPinned"] is False
+    outputs = kind.update(session, id, outputs, _LEGACY_CLUSTER, pinned)
+    assert workspace.clusters.is_pinned(id)
+    assert not workspace.clusters.events(id, types=["EDITED"])
+    kind.delete(session, id, outputs)
+    assert kind.read(session, id, pinned) is None
+
+
+def test_a_tag_that_the_workspace_has_comes_back_renamed(
+    provider: Databricks, session: Session, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.clusters, "_azure_tags", lambda: {"course": "dp-203"})
+    kind = provider.resource_types[_token("Cluster")]
+    inputs = {**_CLUSTER, "customTags": {"course": "dp-203", "own": "1"}}
+    id, outputs = kind.create(session, inputs)
+    assert outputs["customTags"] == {"x_course": "dp-203", "own": "1", "ResourceClass": "SingleNode"}
+    assert outputs["defaultTags"]["course"] == "dp-203"
+    assert ("customTags", "course") in kind.diff(session, id, outputs, inputs, inputs).changes

@@ -392,7 +392,7 @@ def test_a_policys_rules_are_enforced(workspace: Workspace, single_node: Body) -
     made = workspace.clusters.create({**body, **defaults}, developer, start=False)
     assert made["node_type_id"] == "Standard_D4ds_v5"
     assert made["autotermination_minutes"] == 20
-    assert made["custom_tags"] == {"course": "dp-203"}
+    assert made["custom_tags"]["course"] == "dp-203"
     with pytest.raises(DatabricksError, match=r"reached the limit of 1 cluster\(s\)"):
         workspace.clusters.create(body, developer)
     with pytest.raises(DatabricksError, match="at most 60"):
