@@ -63,8 +63,12 @@ class WorkspaceResource(ResourceType):
         return []
 
     def diff(self, session: Session, id: str, outputs: Props, olds: Props, news: Props) -> Diff:
-        """What changes; names are the program's own, so the old one must make room."""
-        return Diff(compare(olds, news, self.replace_on), delete_before_replace=True)
+        """What changes. A replacement is created first, unless the type's name is the program's own.
+
+        The bridge deletes first only what it would name itself (pulumi-terraform-bridge,
+        nameRequiresDeleteBeforeReplace); a secret that is created first is lost (pulumi-databricks#642).
+        """
+        return Diff(compare(olds, news, self.replace_on), delete_before_replace=self.auto_named)
 
     def create(self, session: Session, inputs: Props) -> tuple[str, Props]:
         """Make it with the service's rules."""

@@ -232,6 +232,9 @@ def test_what_azure_would_change_or_lose_in_an_update_is_seen(
     # The service's own additions to a single node by `kind`, at every update (terraform-provider-databricks#4360).
     for _ in range(2):
         _changes(machine.stack(_lab(wheel, by_kind=True)), update=1)
+    _changes(machine.stack(_lab(wheel, by_kind=True, create_secret_first=True, secret="new")), update=1, replace=1)
+    # The delete of the old secret takes the new one, which has the same key (pulumi-databricks#642).
+    assert workspace.secrets.keys("lab", workspace.developer) == []
 
 
 def test_a_host_that_is_no_workspace_of_this_cloud_is_refused(
