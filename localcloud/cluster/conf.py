@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from localcloud import private
+from localcloud import java_properties, private
 from localcloud.cluster.spec import ClusterSpec
 from localcloud.settings import Settings
 from localcloud.storage import mount_conf
@@ -119,16 +119,12 @@ def write_conf(spec: ClusterSpec) -> Path:
     for each in (spec.work_dir, folder, spec.work_dir / "local"):
         each.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = "".join(
-        _escaped(key, r"([\\:=#! ])") + " " + _escaped(value, r"(\\)") + "\n" for key, value in spark_conf(spec).items()
+        java_properties.escape(key, r"([\\:=#! ])") + " " + java_properties.escape(value) + "\n"
+        for key, value in spark_conf(spec).items()
     )
     for name, content in (("spark-defaults.conf", text), ("log4j2.properties", _LOG4J)):
         private.write(folder / name, content)
     return folder
-
-
-def _escaped(text: str, special: str) -> str:
-    """Text as Java's Properties.load reads it back."""
-    return re.sub(special, r"\\\1", text).replace("\n", "\\n").replace("\r", "\\r")
 
 
 def spark_home() -> Path:

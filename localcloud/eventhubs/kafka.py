@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from localcloud import ports, private
+from localcloud import java_properties, ports, private
 from localcloud.cluster.conf import spark_home
 from localcloud.eventhubs import guard
 from localcloud.settings import Settings
@@ -99,7 +99,7 @@ listener.name.{name}.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.secu
 listener.name.{name}.max.connections=0
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin
-log.dirs={data}
+log.dirs={java_properties.escape(str(data))}
 auto.create.topics.enable=false
 # Event Hubs refuses events above 1 MB.
 message.max.bytes=1048576
