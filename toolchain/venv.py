@@ -69,4 +69,13 @@ def ensure_venv(uv: Path) -> None:
         [*install, "--no-deps", "--no-build-isolation", "-e", ROOT],
         "Installing the lab command",
     )
+    write_path_file(VENV / f"lib/python{RELEASE}/site-packages")
     stamp.write_text(_wanted())
+
+
+def write_path_file(site_packages: Path) -> None:
+    """Name the checkout in the editable install's `.pth` relative to it: Python reads it in the locale's encoding.
+
+    With LC_ALL=C a checkout's path with other than ASCII letters would end each start of Python.
+    """
+    (site_packages / "_azure_streaming_lab.pth").write_text("../../../..\n", encoding="ascii")
