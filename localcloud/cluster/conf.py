@@ -11,6 +11,9 @@ from localcloud.cluster.spec import ClusterSpec
 from localcloud.settings import Settings
 from localcloud.storage import mount_conf
 
+# Answers only requests that carry a token signed with the key (Spark 4, core, org.apache.spark.ui.JWSFilter).
+_UI_FILTER = "org.apache.spark.ui.JWSFilter"
+
 # What a secret's key looks like: Spark's own pattern knows neither storage account keys nor Kafka's JAAS lines.
 _REDACTED_KEYS = r"(?i)secret|password|token|access[.]?key|account[.]key|sasl[.]jaas|connection[._-]?string"
 _REDACTED_TEXT = r"(?i)(password=\S+|SharedAccessKey=[^;\s]+|ScramLoginModule[^;]*;|PlainLoginModule[^;]*;)"
@@ -96,8 +99,13 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.submit.deployMode": "client",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
+        # Other users of the machine reach these ports too. In local mode Spark makes the secret for its RPC by itself.
+        "spark.authenticate": "true",
         "spark.ui.enabled": "true",
         "spark.ui.port": "0",
+        "spark.ui.killEnabled": "false",
+        "spark.ui.filters": _UI_FILTER,
+        f"spark.{_UI_FILTER}.param.secretKey": spec.ui_key,
         "spark.local.dir": str(work / "local"),
         "spark.sql.warehouse.dir": str(work / "warehouse"),
         "spark.sql.catalogImplementation": "in-memory",

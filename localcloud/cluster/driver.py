@@ -14,6 +14,7 @@ from typing import Any
 import localcloud
 from localcloud import private
 from localcloud.cluster.conf import java_command, spark_home, write_conf
+from localcloud.cluster.spark_ui import SparkUi, public_path
 from localcloud.cluster.spec import ClusterSpec, TaskResult, TaskSpec
 from localcloud.processes import kill_leftovers, record
 from localcloud.settings import Settings
@@ -51,7 +52,7 @@ class TaskHandle:
 
 
 class Driver:
-    """The driver of one cluster. ``ui_url`` is the Spark UI's address while it runs."""
+    """The driver of one cluster. ``ui`` is the Spark UI while it runs."""
 
     def __init__(self, settings: Settings, spec: ClusterSpec) -> None:
         self._settings = settings
@@ -62,7 +63,7 @@ class Driver:
         self._started: Queue[dict[str, Any]] = Queue()
         self._alive = self._was_alive = self._stopped = False
         self._pid_file = spec.work_dir / f"{token_hex(4)}.pids"
-        self.ui_url: str | None = None
+        self.ui: SparkUi | None = None
 
     @property
     def alive(self) -> bool:
@@ -123,6 +124,7 @@ class Driver:
                 "env": spec.env,
                 "host": spec.host,
                 "token": spec.token,
+                "ui_url": f"{spec.host}{public_path(spec.cluster_id)}/" if spec.host else "",
             }
         )
 
@@ -197,7 +199,7 @@ class Driver:
         if message["event"] == "ready":
             with self._lock:
                 self._was_alive, self._alive = True, not self._stopped
-            self.ui_url = message["ui_url"]
+            self.ui = SparkUi(message["ui_url"], self._spec.ui_key) if message["ui_url"] else None
             self._started.put(message)
         elif message["event"] == "broken":
             self._started.put(message)

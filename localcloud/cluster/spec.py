@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Literal
 
 
@@ -10,7 +11,7 @@ class ClusterSpec:
     """A cluster, with the secrets in its conf and environment resolved.
 
     ``mounts`` maps ``container@account.dfs.core.windows.net`` to a folder; ``host`` and ``token`` are the workspace's,
-    for ``dbutils``.
+    for ``dbutils``; ``ui_key`` signs the requests that the Spark UI answers, base64url, new for each start.
     """
 
     cluster_id: str
@@ -20,7 +21,8 @@ class ClusterSpec:
     mounts: dict[str, Path]
     work_dir: Path
     host: str
-    token: str
+    token: str = field(repr=False)
+    ui_key: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
 
 
 @dataclass(frozen=True)

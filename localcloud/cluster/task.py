@@ -36,7 +36,7 @@ def run(start: dict[str, Any], task: dict[str, Any], port: int, secret: str, fil
         libraries = [_unpacked(Path(wheel), Path(start["work_dir"]) / "libraries") for wheel in task["wheels"]]
         sys.path[:0] = libraries
         importlib.invalidate_caches()
-        spark = _session(port, secret, libraries)
+        spark = _session(port, secret, libraries, start["ui_url"])
         signal.signal(signal.SIGTERM, _canceler(spark))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the context of PySpark would cancel every task's jobs on it
         names = dbruntime.install(spark, task["widgets"])
@@ -83,8 +83,11 @@ def _log_to(path: Path) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
 
 
-def _session(port: int, secret: str, libraries: list[str]) -> Any:
-    """This task's session, as the one that ``SparkSession.builder.getOrCreate()`` finds."""
+def _session(port: int, secret: str, libraries: list[str], ui_url: str) -> Any:
+    """This task's session, as the one that ``SparkSession.builder.getOrCreate()`` finds.
+
+    ui_url: where people open the Spark UI; its own port answers the workspace's proxy alone
+    """
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
@@ -101,6 +104,8 @@ def _session(port: int, secret: str, libraries: list[str]) -> Any:
         print("stop() is ignored: the Spark context belongs to the cluster, and ends with it")
 
     SparkSession.stop = SparkContext.stop = stop  # type: ignore[method-assign, assignment]
+    if ui_url:
+        SparkContext.uiWebUrl = property(lambda _self: ui_url)  # type: ignore[assignment, method-assign]
     return session
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from localcloud.cluster import ClusterSpec, DriverError, TaskResult, TaskSpec
+from localcloud.cluster.spark_ui import SparkUi
 from localcloud.settings import Settings
 from localcloud.threads import all_at_once
 from localcloud.workspace.mounts import StartError, for_spark, resolve
@@ -39,7 +40,7 @@ class Driver(Protocol):
         """Whether Spark runs."""
 
     @property
-    def ui_url(self) -> str | None:
+    def ui(self) -> SparkUi | None:
         """Spark's web page."""
 
     def start(self) -> None:
@@ -201,10 +202,10 @@ class Drivers:
         driver = self._slot(cluster_id).driver
         return driver if driver is not None and driver.alive else None
 
-    def ui_url(self, cluster_id: str) -> str | None:
-        """Spark's web page of a running cluster."""
+    def ui(self, cluster_id: str) -> SparkUi | None:
+        """The Spark UI of a running cluster."""
         driver = self.running(cluster_id)
-        return driver.ui_url if driver else None
+        return driver.ui if driver else None
 
     @contextmanager
     def in_use(self, cluster_id: str) -> Iterator[None]:

@@ -287,8 +287,9 @@ def test_the_callbacks_of_two_tasks_do_not_meet(task, log, tmp_path):
 
 def test_a_task_s_queries_end_with_it(task, driver):
     assert task("stubborn").wait(60) == SUCCESS
-    with urllib.request.urlopen(f"{driver.ui_url}/StreamingQuery/") as page:
-        assert "Active Streaming Queries" not in page.read().decode()
+    page = _get(driver, "StreamingQuery/")
+    assert "Streaming Query" in page
+    assert "Active Streaming Queries" not in page
 
 
 def test_a_cancelled_task_stops_cleanly(task, log, tmp_path):
@@ -445,23 +446,24 @@ def test_no_secret_shows_in_command_lines_or_in_the_spark_ui(task, driver, machi
     family = psutil.Process(driver._process.pid)
     lines = " ".join(" ".join(process.cmdline()) for process in [family, *family.children(recursive=True)])
     pages = ["environment/", "SQL/", "StreamingQuery/", "jobs/", "api/v1/applications"]
-    texts = {page: _get(f"{driver.ui_url}/{page}") for page in pages}
+    texts = {page: _get(driver, page) for page in pages}
     application = json.loads(texts["api/v1/applications"])[0]["id"]
-    texts["rest environment"] = _get(f"{driver.ui_url}/api/v1/applications/{application}/environment")
-    texts["rest sql"] = _get(f"{driver.ui_url}/api/v1/applications/{application}/sql?details=true&planDescription=true")
+    texts["rest environment"] = _get(driver, f"api/v1/applications/{application}/environment")
+    texts["rest sql"] = _get(driver, f"api/v1/applications/{application}/sql?details=true&planDescription=true")
     handle.cancel()
     handle.wait(25)
     texts["driver log"] = driver.log.read_text()
     texts["task log"] = (tmp_path / "task.log").read_text()
-    for secret in (ACCOUNT_KEY, PASSWORD, TOKEN):
+    for secret in (ACCOUNT_KEY, PASSWORD, TOKEN, driver.ui.key):
         assert secret not in lines
         assert [name for name, text in texts.items() if secret in text] == []
     assert "redacted" in texts["environment/"]
     assert (machine.state / "0515-120000-lab" / "conf" / "spark-defaults.conf").stat().st_mode & 0o077 == 0
 
 
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url) as answer:
+def _get(driver: Driver, page: str) -> str:
+    request = urllib.request.Request(f"{driver.ui.url}/{page}", headers={"Authorization": driver.ui.authorization})
+    with urllib.request.urlopen(request) as answer:
         return answer.read().decode()
 
 

@@ -7,7 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcloud.workspace.rest import catalog, clusters, files, jobs, libraries, people, permissions, policies, secrets
+from localcloud.workspace.rest import (
+    catalog,
+    clusters,
+    files,
+    jobs,
+    libraries,
+    people,
+    permissions,
+    policies,
+    secrets,
+    spark_ui,
+)
 from localcloud.workspace.rest.http import Authenticate, not_found, route
 from localcloud.workspace.workspace import Workspace
 
@@ -25,7 +36,7 @@ def make_app(workspace: Workspace, authenticate: Authenticate) -> Starlette:
     async def unknown(request: Request, _: Any) -> Response:
         return not_found(request)
 
-    routes = [Route("/.well-known/databricks-config", config)]
+    routes = [Route("/.well-known/databricks-config", config), spark_ui.pages(workspace, authenticate)]
     for group in _GROUPS:
         routes += [route(method, path, handler, authenticate) for method, path, handler in group.handlers(workspace)]
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})

@@ -111,9 +111,14 @@ def not_found(request: Request) -> Response:
     return JSONResponse(refusal.body(), refusal.status)
 
 
-def _caller(request: Request, authenticate: Authenticate) -> Caller:
+def caller_of(request: Request, authenticate: Authenticate) -> Caller | None:
+    """Whose token a request carries; None for an unknown one, or none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    caller = authenticate(token.strip()) if scheme.lower() == "bearer" else None
+    return authenticate(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _caller(request: Request, authenticate: Authenticate) -> Caller:
+    caller = caller_of(request, authenticate)
     if caller is None:
         raise DatabricksError(
             401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."

@@ -11,6 +11,7 @@ from databricks.sdk import WorkspaceClient
 
 from localcloud.arm import Arm
 from localcloud.cluster import ClusterSpec, DriverError, TaskResult, TaskSpec
+from localcloud.cluster.spark_ui import SparkUi
 from localcloud.settings import Settings
 from localcloud.store import Store
 from localcloud.web import WebServer
@@ -63,14 +64,14 @@ class FakeDriver:
         self._room = room
         self.spec = spec
         self.alive = False
-        self.ui_url: str | None = None
+        self.ui: SparkUi | None = None
         self.handles: list[Handle] = []
 
     def start(self) -> None:
         if self._room.refuse_to_start:
             raise DriverError(self._room.refuse_to_start)
         self.alive = True
-        self.ui_url = "http://127.0.0.1:4040"
+        self.ui = SparkUi("http://127.0.0.1:4040", self.spec.ui_key)
 
     def run(self, task: TaskSpec) -> Handle:
         handle = Handle(task)

@@ -141,7 +141,7 @@ class Unready:
     """A driver that is never up. It starts until it is stopped, or fails at once."""
 
     alive = False
-    ui_url = None
+    ui = None
 
     def __init__(self, failure: OSError | None = None) -> None:
         self.failure = failure

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import compute, jobs
 from databricks.sdk.service.workspace import ImportFormat
 
 import toolchain
+from localcloud import peers
 from localcloud.cluster import archive
+from localcloud.cluster.spark_ui import SparkUi
 from localcloud.server import LocalCloud
 from localcloud.settings import Settings
 
@@ -103,10 +106,10 @@ def _ended(cloud: LocalCloud, client: WorkspaceClient, job_id: int) -> jobs.Run:
     return client.jobs.get_run(run_id)
 
 
-def test_a_job_reads_secrets_writes_through_abfss_and_tells_its_failures(
-    cloud: LocalCloud, client: WorkspaceClient
-) -> None:
-    cluster = client.clusters.create(
+@pytest.fixture(scope="module")
+def cluster(client: WorkspaceClient) -> Iterator[str]:
+    """The id of a cluster."""
+    created = client.clusters.create(
         spark_version="18.x-scala2.13",
         node_type_id="Standard_D4ds_v5",
         kind=compute.Kind.CLASSIC_PREVIEW,
@@ -114,10 +117,15 @@ def test_a_job_reads_secrets_writes_through_abfss_and_tells_its_failures(
         data_security_mode=compute.DataSecurityMode.SINGLE_USER,
         spark_conf={"fs.azure.account.key.stlab.dfs.core.windows.net": "{{secrets/lab/storage-key}}"},
     )
+    yield str(created.cluster_id)
+    client.clusters.permanent_delete(str(created.cluster_id))
+
+
+def test_a_job_reads_secrets_writes_through_abfss_and_tells_its_failures(
+    cloud: LocalCloud, client: WorkspaceClient, cluster: str
+) -> None:
     path = "abfss://lab@stlab.dfs.core.windows.net/rows"
-    job = client.jobs.create(
-        name="things", tasks=[_task(cluster.cluster_id, "write", path), _task(cluster.cluster_id, "fail")]
-    )
+    job = client.jobs.create(name="things", tasks=[_task(cluster, "write", path), _task(cluster, "fail")])
     run = _ended(cloud, client, job.job_id)
     tasks: dict[str, Any] = {task.task_key: task for task in run.tasks or []}
     assert tasks["write"].state.result_state is jobs.RunResultState.SUCCESS, tasks["write"].state.state_message
@@ -125,7 +133,63 @@ def test_a_job_reads_secrets_writes_through_abfss_and_tells_its_failures(
     assert client.jobs.get_run_output(tasks["write"].run_id).logs.rstrip().endswith("rows 3 secret 7")
     assert tasks["fail"].state.state_message == "2 rows are missing"
     assert run.state and run.state.state_message == "Task fail failed with message: 2 rows are missing."
-    elsewhere = _task(cluster.cluster_id, "write", "abfss://lab@other.dfs.core.windows.net/rows")
+    elsewhere = _task(cluster, "write", "abfss://lab@other.dfs.core.windows.net/rows")
     message = _ended(cloud, client, client.jobs.create(name="elsewhere", tasks=[elsewhere]).job_id).state
     assert message and "403" in (message.state_message or "") and "other" in (message.state_message or "")
-    client.clusters.permanent_delete(cluster.cluster_id)
+
+
+@pytest.fixture
+def ui(cloud: LocalCloud, client: WorkspaceClient, cluster: str) -> SparkUi:
+    """The Spark UI of the running cluster, as its driver offers it."""
+    client.clusters.ensure_cluster_is_running(cluster)
+    workspace = cloud.workspaces.get(cloud.workspaces.urls()[0])
+    assert workspace
+    found = workspace.drivers.ui(cluster)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    "page", ["", "jobs/", "environment/", "static/webui.js", "api/v1/applications", "metrics/json/"]
+)
+def test_the_spark_ui_answers_its_proxy_alone(client: WorkspaceClient, cluster: str, ui: SparkUi, page: str) -> None:
+    forged = SparkUi(ui.url, "0" * 43).authorization
+    for headers in ({}, {"Authorization": forged}):
+        assert httpx.get(f"{ui.url}/{page}", headers=headers).status_code == 403
+    answer = httpx.get(f"{client.config.host}/sparkui/{cluster}/{page}", follow_redirects=True)
+    assert answer.status_code == 200
+    assert str(answer.url).startswith(f"{client.config.host}/sparkui/{cluster}/")
+    assert ui.key not in answer.text
+
+
+def test_the_pages_of_the_spark_ui_link_to_the_proxy(client: WorkspaceClient, cluster: str, ui: SparkUi) -> None:
+    page = httpx.get(f"{client.config.host}/sparkui/{cluster}/jobs/").text
+    assert f'href="/sparkui/{cluster}/environment/"' in page
+    assert f'src="/sparkui/{cluster}/static/webui.js"' in page
+    # Nobody kills a job there.
+    assert "/jobs/job/kill" not in page
+    assert "spark.ui.killEnabled" in httpx.get(f"{client.config.host}/sparkui/{cluster}/environment/").text
+
+
+def test_the_spark_ui_is_closed_to_other_users_and_names(
+    client: WorkspaceClient, cluster: str, ui: SparkUi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{client.config.host}/sparkui/{cluster}/jobs/"
+    assert httpx.get(address, headers={"Host": "evil.example.com"}).status_code == 403
+    monkeypatch.setattr(peers, "is_own", lambda peer, port: False)
+    assert httpx.get(address).status_code == 403
+    assert httpx.get(address, headers={"Authorization": f"Bearer {client.config.token}"}).status_code == 200
+
+
+def test_spark_asks_its_own_ports_for_a_secret(client: WorkspaceClient, cluster: str, ui: SparkUi) -> None:
+    application = httpx.get(f"{client.config.host}/sparkui/{cluster}/api/v1/applications").json()[0]["id"]
+    environment = f"{client.config.host}/sparkui/{cluster}/api/v1/applications/{application}/environment"
+    properties = dict(httpx.get(environment).json()["sparkProperties"])
+    assert properties["spark.authenticate"] == "true"
+    assert properties["spark.ui.killEnabled"] == "false"
+
+
+def test_the_spark_ui_of_a_stopped_cluster_says_so(client: WorkspaceClient) -> None:
+    answer = httpx.get(f"{client.config.host}/sparkui/none/jobs/")
+    assert answer.status_code == 404
+    assert "not running" in answer.text
