@@ -88,6 +88,20 @@ def test_an_up_that_was_killed_is_finished_by_the_next(lab):
     assert lab.json("down", "--student", "grace")["leftovers"] == []
 
 
+def test_an_up_that_lost_the_cloud_is_finished_by_the_next(lab):
+    interrupted = lab.start("up", "--student", "lost", "--latencies", "0.05")
+    # Its creation takes seconds, so that its answer is still to come.
+    wait_until(lambda: any(lab.state.glob("storage/*lost*")), "the storage account")
+    psutil.Process(lab.endpoint["pid"]).kill()
+    out, errors = interrupted.communicate(timeout=300)
+    assert interrupted.returncode == 1
+    assert "Traceback" not in out + errors
+    assert "Error in event stream" not in errors
+    lab("up", "--student", "lost", "--latencies", "0")
+    assert "0 changed" in lab("up", "--student", "lost")
+    assert lab.json("down", "--student", "lost")["leftovers"] == []
+
+
 def in_shell(lab: Lab, exports: str, command: str) -> None:
     """Run a command in a shell after `eval "$(lab env)"`."""
     done = subprocess.run(
