@@ -177,7 +177,7 @@ def down(project: Project, cloud: Cloud, student: str, *, keep_data: bool, repor
         keeping = keep_data and (state is not None or leftovers(arm, names))
         data = data_of(cloud, student, state, names) if keeping else None
         if state is not None:
-            _stop_runs(cloud, state, needed=data is not None, report=report)
+            _stop_work(cloud, state, needed=data is not None, report=report)
         kept = keep(project, student, data) if data else None
         deleted, unreachable = _destroy(engine, cloud, state, report) if state else (0, [])
         report.now("asking the cloud what is left")
@@ -202,8 +202,11 @@ def _destroy(engine: Engine, cloud: Cloud, state: State, report: Report) -> tupl
     return engine.destroy(report), unreachable
 
 
-def _stop_runs(cloud: Cloud, state: State, *, needed: bool, report: Report) -> None:
-    """Stop the student's runs; `needed`: what they write is to be kept, so a workspace that fails is an error."""
+def _stop_work(cloud: Cloud, state: State, *, needed: bool, report: Report) -> None:
+    """Stop the student's runs and the cluster.
+
+    needed: what the runs write is to be kept, so a workspace that fails is an error
+    """
     outputs = state.outputs
     with _ignoring_a_broken_workspace(needed):
         if outputs.get("workspaceUrl") and outputs.get("exercisesJobId"):
@@ -214,6 +217,8 @@ def _stop_runs(cloud: Cloud, state: State, *, needed: bool, report: Report) -> N
             if workspace.active(workspace.exercises_job) or workspace.active(workspace.live_job):
                 report.now("stopping the runs")
                 stop(workspace, [], report, PATIENCE_SECONDS)
+            # Without waiting for its end: on one machine Pulumi needs the memory now.
+            workspace.client.clusters.delete(str(outputs["clusterId"]))
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--spark-jars", type=Path, required=True, help="folder of the jars that Spark needs more")
     parser.add_argument("--kafka-jars", type=Path, required=True, help="folder with the class path of the Kafka broker")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter of the Spark drivers")
-    parser.add_argument("--driver-memory", default="1g", help="heap of one Spark driver")
+    parser.add_argument("--driver-memory", default=Settings.driver_memory, help="heap of one Spark driver")
     parser.add_argument("--class-archive", type=Path, help="what `python -m localcloud.cluster.archive` made")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

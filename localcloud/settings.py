@@ -22,5 +22,5 @@ class Settings:
     spark_jars: Path
     kafka_jars: Path
     python: Path
-    driver_memory: str = "1g"
+    driver_memory: str = "768m"
     driver_options: tuple[str, ...] = ()
