@@ -38,7 +38,7 @@ MANAGEMENT = "https://management.azure.com"
 # while any of it is there, the next `lab down` knows that there is something to remove.
 _ENGINE_FILES = ("local", "passphrase")
 _CLOUD_FILES = (
-    *("clusters", "eventhubs", "storage", "workspaces"),
+    *("clusters", "eventhubs", "storage", "tmp", "workspaces"),
     *("cloud.log", "endpoint.json", "lock", "token", "cloud.db", "cloud.db-wal", "cloud.db-shm"),
 )
 
@@ -233,6 +233,7 @@ class LocalCloud:
 
     def _start(self, report: Report) -> dict[str, Any]:
         import toolchain
+        from toolchain.environment import own
 
         with set_up():
             command = [
@@ -248,6 +249,7 @@ class LocalCloud:
             process = subprocess.Popen(
                 command,
                 cwd=self._project.root,
+                env=own(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

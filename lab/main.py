@@ -423,6 +423,8 @@ def _unforeseen(error: Exception) -> LabError:
 def run() -> None:
     """Entry point. A polite request to end (SIGTERM) is as clean as Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # The state folder holds keys and data of the student's: nobody else reads what the command and Pulumi write.
+    os.umask(0o077)
     code = main(sys.argv[1:])
     sys.stdout.flush()
     # Taking the SDKs' modules apart at the end costs a second and frees nothing that the system would not free.

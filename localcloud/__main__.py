@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--driver-memory", default=Settings.driver_memory, help="heap of one Spark driver")
     parser.add_argument("--class-archive", type=Path, help="what `python -m localcloud.cluster.archive` made")
     given = parser.parse_args()
+    # What the cloud and its children write is for the person who runs it.
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings(
         state=given.state.resolve(),

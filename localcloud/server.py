@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from localcloud import faults, private, storage
+from localcloud import faults, private, storage, temporary
 from localcloud.arm import Arm
 from localcloud.arm import http as arm_http
 from localcloud.arm.rehearsal import Rehearsal
@@ -79,6 +79,7 @@ class LocalCloud:
         """Start the rooms; `stack` stops them in the opposite order."""
         self._prepare_folder()
         stack.callback(os.close, self._take_lock())
+        stack.enter_context(temporary.folder(self._settings.state / "tmp"))
         # What a killed process left behind must mislead nobody; at the end, neither what a last request wrote again.
         self._endpoint.unlink(missing_ok=True)
         stack.callback(self._endpoint.unlink, missing_ok=True)

@@ -5,10 +5,12 @@ The lab works without it, only slower: a Java that can't make one is no reason t
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from toolchain.common import ROOT, ToolMissing, run, say
+from toolchain.environment import own
 from toolchain.ivy import folder
 from toolchain.venv import VENV
 
@@ -24,6 +26,7 @@ def ensure(java: Path) -> None:
         say("archiving Spark's classes (1 minute)")
     maker: list[str | Path] = [VENV / "bin/python", "-m", "localcloud.cluster.archive"]
     try:
-        run([*maker, "--java", java, "--spark-jars", folder("spark"), path()], "Archiving Spark's classes", cwd=ROOT)
+        command = [*maker, "--java", java, "--spark-jars", folder("spark"), path()]
+        run(command, "Archiving Spark's classes", cwd=ROOT, inherited=own(os.environ))
     except ToolMissing as problem:
         print(f"set-up     {problem} Spark will start more slowly.", file=sys.stderr)

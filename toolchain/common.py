@@ -29,14 +29,16 @@ def cache() -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the set-up lock of a folder, so that two set-ups at once do not meet half-made files."""
+    """Hold the set-up lock of a folder, so that two set-ups at once do not meet half-made files.
+
+    A folder that can't be written needs none: whatever is missing in it fails by itself.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".set-up.lock").open("w")
-    except OSError as error:
-        raise ToolMissing(
-            f"{folder} can't be written ({error.strerror}). Make it writable, then run it again."
-        ) from None
+    except OSError:
+        yield
+        return
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,21 +65,24 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Mapping[str, str] | None = None,
     timeout: float = 3600,
 ) -> str:
     """Run a tool and return what it printed; raises ToolMissing with its last lines when it fails.
 
-    `what` completes "… failed"; `timeout` is in seconds.
+    `what` completes "… failed"; `inherited` is the environment that `env` adds to, by default this process's;
+    `timeout` is in seconds.
     """
     try:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**(os.environ if inherited is None else inherited), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=timeout,
             check=False,
         )

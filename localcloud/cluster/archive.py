@@ -76,7 +76,7 @@ def make(settings: Settings, archive: Path) -> str:
         *command, _shell = java_command(training, conf, spark_home())
         try:
             done = subprocess.run(
-                [*command, str(script), work.as_uri()],
+                [*command, str(script), str(work)],
                 cwd=work,
                 env={**os.environ, **java_environment(spark_home(), conf)},
                 stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def spark_conf(spec: ClusterSpec) -> dict[str, str]:
         "spark.sql.redaction.string.regex": _REDACTED_TEXT,
         # Hadoop's default local file system forks a process for each checkpoint file.
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        # Hadoop asks for permissions of its own, whatever the process's umask is.
+        "spark.hadoop.fs.permissions.umask-mode": "077",
         "spark.sql.streaming.checkpointFileManagerClass": (
             "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
         ),
@@ -171,6 +174,8 @@ def java_command(settings: Settings, conf_dir: Path, home: Path) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         # Not on the class path: there the JVM would look into the folder for each class that it loads.
         f"-Dlog4j2.configurationFile={(conf_dir / 'log4j2.properties').as_uri()}",
+        # Killed JVMs leave their native libraries there.
+        f"-Djava.io.tmpdir={tempfile.gettempdir()}",
         "-Duser.timezone=UTC",
         "-Djava.net.preferIPv4Stack=true",
         "-Djdk.reflect.useDirectMethodHandle=false",

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ def prepare(settings: Settings, folder: Path, port: int) -> Launch:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
-        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
+        f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}",
+        f"-Djava.io.tmpdir={tempfile.gettempdir()}",
         "-cp",
         os.pathsep.join([*_logging_jars(), str(settings.kafka_jars / "*")]),
         "kafka.Kafka",
