@@ -72,6 +72,9 @@ class Cloud(Protocol):
     def storage(self) -> Path | None:
         """The folder with a folder for each storage account, when it is on this machine."""
 
+    def size(self) -> int | None:
+        """Bytes that the cloud takes of this machine's disk; None when it is elsewhere."""
+
     def rehearse(self, latencies: float) -> None:
         """Let creations and deletions take so many times as long as on Azure; raises LabError on Azure."""
 
@@ -164,6 +167,16 @@ class LocalCloud:
     def storage(self) -> Path:
         """Spark's folder for `abfss://`."""
         return self.state / "storage"
+
+    def size(self) -> int:
+        """The disk space of everything in the state folder."""
+        size = 0
+        for path in self.state.rglob("*"):
+            # Files come and go while a lab streams.
+            with contextlib.suppress(OSError):
+                # Blocks: Kafka's indexes are sparse.
+                size += path.lstat().st_blocks * 512
+        return size
 
     def rehearse(self, latencies: float) -> None:
         """The local cloud keeps the setting until its last lab is down."""
@@ -330,6 +343,10 @@ class AzureCloud:
 
     def storage(self) -> None:
         """On Azure, where nothing can be kept without cost."""
+        return
+
+    def size(self) -> None:
+        """Nothing of Azure is on this machine."""
         return
 
     def rehearse(self, latencies: float) -> None:

@@ -260,6 +260,8 @@ def status(
         return
     text = f"{told['recorded']} resources on {session.cloud.title}"
     session.screen.line("status", text if told["up"] else f"{text}, not complete: run lab up", watch.seconds)
+    if told["disk_bytes"] is not None:
+        session.screen.line("disk", f"{told['disk_bytes'] / 1e6:,.0f} MB in {session.project.state}")
     if told["cluster"]:
         session.screen.line("cluster", f"{told['cluster']['id']} {told['cluster']['state'].lower()}")
     rows = [

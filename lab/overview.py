@@ -22,10 +22,11 @@ def overview(project: Project, cloud: Cloud, student: str, report: Report) -> di
     """What exists of a student.
 
     `up`: whether the last `up` was complete; `recorded`: how many resources the stack has; `resources`: ids that
-    the cloud shows; `outputs`: the stack's; `cluster`: id and state, or null; `runs`: the last ones, newest first.
+    the cloud shows; `outputs`: the stack's; `cluster`: id and state, or null; `runs`: the last ones, newest first;
+    `disk_bytes`: what the cloud takes of this machine's disk, or null.
     """
     told: dict[str, Any] = {"cloud": cloud.name, "student": student, "up": False, "recorded": 0}
-    told |= {"resources": [], "outputs": {}, "cluster": None, "runs": []}
+    told |= {"resources": [], "outputs": {}, "cluster": None, "runs": [], "disk_bytes": cloud.size()}
     if not cloud.in_use():
         return told
     cloud.prepare(report)

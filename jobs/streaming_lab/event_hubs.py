@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import StringType, StructField, StructType
 
-from streaming_lab import files, hub_runs, replay
+from streaming_lab import files, hub_runs, replay, upkeep
 from streaming_lab.arguments import layout_of, task_parser
 from streaming_lab.connection import from_secret
 from streaming_lab.hub_runs import HubRun, Listener, header
@@ -77,6 +77,10 @@ def main() -> None:
         continuous=arguments.continuous,
         # The hub may go on for hours behind the run's last event.
         until=lambda query: run.is_read(_ends(query)),
+        chores=[
+            upkeep.keep_latest(spark, layout.table(table), "enqueued_time", "10 minutes")
+            for table in HUB_TABLES.values()
+        ],
     )
 
 

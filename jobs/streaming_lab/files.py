@@ -7,6 +7,7 @@ opens Hadoop's file systems by itself has no account key there and is refused (d
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,14 @@ def require_input(path: str) -> None:
 def delete(path: str) -> None:
     """Delete a file, or a folder with all that is in it; nothing happens where there is none."""
     _found(_fs().rm, path, True)
+
+
+def delete_older(folder: str, seconds: float) -> None:
+    """Delete the data files of a folder that were last changed more than so many seconds ago."""
+    limit = (time.time() - seconds) * 1000
+    for entry in _found(_fs().ls, folder) or ():
+        if entry.name.startswith("part-") and entry.modificationTime < limit:
+            delete(entry.path)
 
 
 def make_folder(path: str) -> None:

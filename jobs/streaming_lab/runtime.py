@@ -13,6 +13,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from streaming_lab.control import ControlFolder
 from streaming_lab.layout import Layout
 from streaming_lab.progress import Progress, line
+from streaming_lab.upkeep import Chore, Upkeep
 
 TRIGGER = "3 seconds"
 """How often a continuous query looks for new data."""
@@ -48,13 +49,14 @@ def run_queries(
     continuous: bool = False,
     until: Until | None = None,
     once_started: Callable[[list[StreamingQuery]], None] | None = None,
+    chores: Sequence[Chore] = (),
 ) -> list[StreamingQuery]:
     """Start queries and wait for their end; print progress, and share it in the `control` folder when there is one.
 
     Each starter starts one named query. A query ends by itself (`availableNow`), by a stop request in the control
     folder, or when `until`, asked about ten times a second, says that the query's work is done. It ends after the batch
     that it is in. Whatever ends the task in another way (a failed query, a cancelled run) stops all its queries.
-    `once_started` is called with the queries when all of them run.
+    `once_started` is called with the queries when all of them run. `chores` are done beside a continuous task.
 
     Returns the ended queries. Raises QueryFailed when one failed, SystemExit when a bounded task was stopped on
     request.
@@ -65,7 +67,7 @@ def run_queries(
     queries: list[StreamingQuery] = []
     try:
         queries.extend(starter() for starter in starters)
-        with _Reporter(spark, task, layout, control, queries) as reporter:
+        with _Reporter(spark, task, layout, control, queries) as reporter, Upkeep(chores if continuous else ()):
             if once_started is not None:
                 once_started(queries)
             stopped = _watch(queries, reporter, until)

@@ -9,18 +9,24 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from streaming_lab import files, generator
+from streaming_lab import files, generator, upkeep
 from streaming_lab.arguments import duration, layout_of, seconds, task_parser
 from streaming_lab.layout import Layout
 from streaming_lab.runtime import TRIGGER, run_queries, with_trigger
 from streaming_lab.schemas import ACTIONS, CORRUPT, EVENT
 from streaming_lab.session import session
+from streaming_lab.upkeep import Chore
 
 FILES_PER_BATCH = 8
 """Few enough for three batches: late rows are dropped by the watermark of the batch before, so not in the first two."""
 
 QUARANTINE_FILES = 1000
 """Bad rows are few and need no watermark: one batch spares them many small commits."""
+
+KINDS = ("tumbling", "sliding")
+
+INPUT_KEPT_SECONDS = 1200
+"""Live input is read within seconds; a query that was stopped goes on with what is left of it."""
 
 LIVE_EVENTS = 300
 """Live events in each file, so 100 a second: an hour of them passes in about 7 seconds."""
@@ -55,7 +61,15 @@ def main() -> None:
     use_settings(layout, settings)
     live = [live_input(spark, layout)] if layout.dataset == "live" and arguments.continuous else []
     starters = [*live, *queries(spark, layout, settings, continuous=arguments.continuous)]
-    run_queries(spark, "windows", layout, starters, control=arguments.control, continuous=arguments.continuous)
+    run_queries(
+        spark,
+        "windows",
+        layout,
+        starters,
+        control=arguments.control,
+        continuous=arguments.continuous,
+        chores=chores(spark, layout) if live else (),
+    )
 
 
 def read_events(spark: SparkSession, path: str, files_per_batch: int = FILES_PER_BATCH) -> DataFrame:
@@ -161,6 +175,12 @@ def use_settings(layout: Layout, settings: Settings) -> None:
 # 5. Live: events to watch, as files that appear while the queries run.
 
 
+def chores(spark: SparkSession, layout: Layout) -> list[Chore]:
+    """What keeps the live lab small: an hour of events takes seconds, and a day of them is a few rows of counts."""
+    counts = [upkeep.keep_latest(spark, layout.table(f"windows_{kind}"), "end", "7 days") for kind in KINDS]
+    return [*counts, lambda: files.delete_older(layout.input("events"), INPUT_KEPT_SECONDS)]
+
+
 def live_input(spark: SparkSession, layout: Layout) -> Callable[[], StreamingQuery]:
     """What starts the query `live_input`, which writes a file of generated events every 3 seconds."""
     folder = layout.input("events")
@@ -171,6 +191,8 @@ def live_input(spark: SparkSession, layout: Layout) -> Callable[[], StreamingQue
         writer = lines.coalesce(1).writeStream.format("text").queryName("live_input")
         return (
             writer.option("checkpointLocation", layout.checkpoint("live_input"))
+            # The sink's own log names each file, for ever if not told otherwise.
+            .option("retention", f"{INPUT_KEPT_SECONDS // 2} seconds")
             .trigger(processingTime=TRIGGER)
             .start(folder)
         )

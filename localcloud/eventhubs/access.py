@@ -23,10 +23,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     UserScramCredentialUpsertion,
 )
 
-from localcloud.eventhubs.model import Namespace, Rule
+from localcloud.eventhubs.model import Hub, Namespace, Rule
 
 _ITERATIONS = 4096  # Kafka's least; the keys are 256 random bits, not words that a longer hash would protect
 _TIMEOUT = 30.0  # seconds
+
+# A hub holds a day of events, which fills a laptop's disk where streams run live: so its oldest segments go earlier.
+_HUB_BYTES = 768 << 20
+_SEGMENT_BYTES = 16 << 20
 
 _Acl = tuple[str, ResourceType, str, AclOperation]
 
@@ -85,22 +89,8 @@ class Access:
         ]
         if more:
             _done(self._admin.create_partitions(more, operation_timeout=_TIMEOUT))
-        configs = [
-            ConfigResource(
-                ConfigResource.Type.TOPIC,
-                name,
-                incremental_configs=[
-                    ConfigEntry(
-                        "retention.ms",
-                        str(hub.retention_hours * 3_600_000),
-                        incremental_operation=AlterConfigOpType.SET,
-                    )
-                ],
-            )
-            for name, hub in wanted.items()
-        ]
-        if configs:
-            _done(self._admin.incremental_alter_configs(configs))
+        if wanted:
+            _done(self._admin.incremental_alter_configs([_limited(hub) for hub in wanted.values()]))
 
     def _topics(self) -> dict[str, Any]:
         return dict(self._admin.list_topics(timeout=_TIMEOUT).topics)
@@ -147,6 +137,26 @@ def _acls(rule: Rule) -> set[_Acl]:
 def _binding(kind: Any, acl: _Acl) -> Any:
     principal, resource, name, operation = acl
     return kind(resource, name, ResourcePatternType.LITERAL, principal, "*", operation, AclPermissionType.ALLOW)
+
+
+def limits(hub: Hub) -> dict[str, int]:
+    """What a hub's topic keeps, as Kafka's settings: milliseconds, and bytes of a partition.
+
+    Kafka drops whole segments, so a partition has room for at least two.
+    """
+    return {
+        "retention.ms": hub.retention_hours * 3_600_000,
+        "retention.bytes": max(_HUB_BYTES // hub.partitions, 2 * _SEGMENT_BYTES),
+        "segment.bytes": _SEGMENT_BYTES,
+    }
+
+
+def _limited(hub: Hub) -> ConfigResource:
+    entries = [
+        ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+        for name, value in limits(hub).items()
+    ]
+    return ConfigResource(ConfigResource.Type.TOPIC, hub.name, incremental_configs=entries)
 
 
 def _done(futures: dict[Any, Any]) -> None:

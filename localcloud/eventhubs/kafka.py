@@ -116,6 +116,9 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
+# A hub's bytes are bounded (access.py): look often, and delete at once.
+log.retention.check.interval.ms=30000
+log.segment.delete.delay.ms=1000
 log.cleaner.dedupe.buffer.size=4194304
 """
 

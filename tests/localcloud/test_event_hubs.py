@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 import toolchain
 from localcloud.arm.views import Hub, Namespace, Rule
 from localcloud.eventhubs import EventHubs
-from localcloud.eventhubs.access import Access
+from localcloud.eventhubs.access import Access, limits
 from localcloud.eventhubs.broker import Broker
 from localcloud.eventhubs.deleted import DeletedHubs
 from localcloud.settings import Settings
@@ -429,3 +429,12 @@ def test_a_file_among_the_namespaces_folders_disturbs_nobody(tmp_path, machine):
     with contextlib.closing(EventHubs(dataclasses.replace(machine, state=tmp_path))) as hubs:
         hubs.reconcile([namespace("ns-here", free_port())])
         assert hubs.problems() == []
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 32])
+def test_a_hub_stays_below_a_gigabyte_whatever_is_sent(partitions: int) -> None:
+    kept = limits(Hub("events", partitions, 24))
+    assert kept["retention.ms"] == 24 * 3_600_000
+    # A partition's newest segment is beyond the limit until it is full.
+    assert partitions * (kept["retention.bytes"] + kept["segment.bytes"]) <= 1.6e9
+    assert kept["retention.bytes"] >= 2 * kept["segment.bytes"]
