@@ -142,11 +142,11 @@ def _binding(kind: Any, acl: _Acl) -> Any:
 def limits(hub: Hub) -> dict[str, int]:
     """What a hub's topic keeps, as Kafka's settings: milliseconds, and bytes of a partition.
 
-    Kafka drops whole segments, so a partition has room for at least two.
+    Kafka drops whole segments, so a partition may have one more than its share.
     """
     return {
         "retention.ms": hub.retention_hours * 3_600_000,
-        "retention.bytes": max(_HUB_BYTES // hub.partitions, 2 * _SEGMENT_BYTES),
+        "retention.bytes": _HUB_BYTES // hub.partitions,
         "segment.bytes": _SEGMENT_BYTES,
     }
 
