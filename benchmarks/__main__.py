@@ -22,7 +22,7 @@ import psutil
 from benchmarks import ROOT
 from benchmarks.common import FULL, SMALL, Outcome, Row, Sizes, tell
 
-NAMES = ("windows", "event_hubs", "latency", "up", "cycle", "students")
+NAMES = ("windows", "event_hubs", "latency", "up", "cycle", "students", "disk")
 RESULTS = ROOT / "benchmarks" / "results"
 
 

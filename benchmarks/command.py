@@ -16,6 +16,12 @@ from benchmarks import ROOT
 LAB = [str(Path(sys.executable).with_name("lab"))]
 
 
+def environment(state: Path) -> dict[str, str]:
+    """This process's environment without settings of another lab, and with this state folder."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "STREAMING_LAB_"))}
+    return env | {"STREAMING_LAB_STATE": str(state)}
+
+
 def timed(
     command: Sequence[str], state: Path, *, watch: Callable[[int], None] | None = None
 ) -> tuple[float, dict[str, Any]]:
@@ -23,12 +29,11 @@ def timed(
 
     watch: is told the command's process id when it has started
     """
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "STREAMING_LAB_"))}
     started = time.perf_counter()
     with subprocess.Popen(
         [*command, "--json"],
         cwd=ROOT,
-        env=env | {"STREAMING_LAB_STATE": str(state)},
+        env=environment(state),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

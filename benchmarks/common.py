@@ -19,6 +19,7 @@ class Sizes:
     hub_events: events in the topic of exercise 3, about 340 bytes each
     live_rate, live_warm_up, live_seconds: events a second, and for how long before and during the measurement
     scale: of `lab run` in the whole cycle
+    disk_seconds: how long the live lab runs whose disk space is followed
     """
 
     rounds: int
@@ -31,6 +32,7 @@ class Sizes:
     live_warm_up: int
     live_seconds: int
     scale: float
+    disk_seconds: int
 
 
 FULL = Sizes(
@@ -44,6 +46,7 @@ FULL = Sizes(
     live_warm_up=30,
     live_seconds=60,
     scale=1.0,
+    disk_seconds=600,
 )
 
 SMALL = Sizes(
@@ -57,6 +60,7 @@ SMALL = Sizes(
     live_warm_up=5,
     live_seconds=5,
     scale=0.05,
+    disk_seconds=60,
 )
 """Whether the benchmarks run at all; the numbers mean nothing."""
 
