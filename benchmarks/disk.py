@@ -30,7 +30,7 @@ def run(sizes: Sizes, state: Path) -> Outcome:
     try:
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < sizes.disk_seconds:
-            samples.append((elapsed / 60, _used(state) / MEGABYTE))
+            samples.append((elapsed / 60, timed([*LAB, "status"], state)[1]["disk_bytes"] / MEGABYTE))
             tell(NAME, f"{elapsed:,.0f} of {sizes.disk_seconds} s: {samples[-1][1]:,.0f} MB")
             time.sleep(EVERY)
         timed([*LAB, "stop"], state)
@@ -49,16 +49,6 @@ def run(sizes: Sizes, state: Path) -> Outcome:
         Row(NAME, "after an hour at the last rate", after_an_hour, "MB", limit=LIMIT),
     ]
     return Outcome(rows, {"minutes_and_megabytes": samples})
-
-
-def _used(folder: Path) -> int:
-    """The blocks of all files: Kafka's indexes are sparse."""
-    used = 0
-    for path in folder.rglob("*"):
-        # Files come and go while the lab streams.
-        with contextlib.suppress(OSError):
-            used += path.lstat().st_blocks * 512
-    return used
 
 
 def _slope(samples: list[tuple[float, float]]) -> float:

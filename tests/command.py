@@ -40,6 +40,15 @@ def namespace(kinds: str, first: str) -> list[str]:
     return command
 
 
+def copy_checkout(to: Path) -> Path:
+    """Copy what git tracks to a folder, which need not exist; returns it."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, tracked.stdout.split("\0")):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, to / name)
+    return to
+
+
 @dataclass
 class Lab:
     """The `lab` command against one state folder, and the ways in that a user's own programs have.

@@ -1,22 +1,12 @@
 """A lab in a place, and with an environment, that its author did not think of."""
 
 import os
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, Lab
-
-
-def copy_checkout(to: Path) -> Path:
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, tracked.stdout.split("\0")):
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, to / name)
-    return to
+from tests.command import Lab, copy_checkout
 
 
 @pytest.fixture
