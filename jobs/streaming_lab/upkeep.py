@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -31,14 +33,26 @@ def keep_latest(spark: SparkSession, path: str, column: str, span: str) -> Chore
 
     def chore() -> None:
         spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-        latest = spark.read.format("delta").load(path).agg(F.max(column).cast("string")).collect()[0][0]
+        rows = spark.read.format("delta").option("fs.streaming-lab.upkeep", "true").load(path)
+        latest = rows.agg(F.max(column).cast("string")).collect()[0][0]
         if latest is not None:
-            old = f"`{column}` < timestamp'{latest}' - INTERVAL {span}"
-            spark.sql(f"DELETE FROM delta.`{path}` WHERE {old}")  # noqa: S608 (the lab's own path and column)
-        spark.sql(f"OPTIMIZE delta.`{path}`")
-        spark.sql(f"VACUUM delta.`{path}` RETAIN {FILES_KEPT_HOURS} HOURS")
+            table = _apart(spark, path)
+            table.delete(f"`{column}` < timestamp'{latest}' - INTERVAL {span}")
+            table.optimize().executeCompaction()
+            table.vacuum(FILES_KEPT_HOURS)
 
     return chore
+
+
+def _apart(spark: SparkSession, path: str) -> Any:
+    """A `DeltaTable` that shares nothing with the stream that writes the table.
+
+    Delta caches a table's state for each path and set of options. A commit drops the cached state before it, and a
+    query that was reading that fails ("Block rdd_… does not exist").
+    """
+    return spark._jvm.io.delta.tables.DeltaTable.forPath(  # type: ignore[union-attr]
+        spark._jsparkSession, path, {"fs.streaming-lab.upkeep": "true"}
+    )
 
 
 class Upkeep(threading.Thread):
@@ -66,6 +80,6 @@ class Upkeep(threading.Thread):
                 if not self._ended.is_set():
                     try:
                         chore()
-                    except PySparkException as error:
+                    except (PySparkException, Py4JJavaError) as error:
                         # The table is not there yet, or another writer was quicker: the next round does it.
                         print(f"upkeep: {str(error).splitlines()[0]}", flush=True)

@@ -192,7 +192,7 @@ def live_input(spark: SparkSession, layout: Layout) -> Callable[[], StreamingQue
         return (
             writer.option("checkpointLocation", layout.checkpoint("live_input"))
             # The sink's own log names each file, for ever if not told otherwise.
-            .option("retention", f"{INPUT_KEPT_SECONDS // 2} seconds")
+            .option("retention", f"{INPUT_KEPT_SECONDS // 2}s")
             .trigger(processingTime=TRIGGER)
             .start(folder)
         )

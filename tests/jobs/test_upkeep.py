@@ -8,7 +8,7 @@ from streaming_lab import files, upkeep
 
 
 def test_old_rows_go_with_their_files_and_new_ones_stay(spark, root, folder, monkeypatch):
-    monkeypatch.setattr(upkeep, "FILES_KEPT_HOURS", 0)
+    monkeypatch.setattr(upkeep, "FILES_KEPT_HOURS", 0.0)
     path = f"{root}/table"
     for minute in range(0, 40, 10):
         row = spark.sql(f"SELECT timestamp'2026-01-01 00:{minute:02}:00' AS at, {minute} AS minute")
