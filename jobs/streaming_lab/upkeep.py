@@ -71,7 +71,8 @@ class Upkeep(threading.Thread):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self.join()
+        # A stop must not wait for a chore: each of its commits is whole, or is not there.
+        self.join(5)
 
     def run(self) -> None:
         """Do all chores again and again."""
