@@ -179,13 +179,13 @@ def test_above_scale_1_the_hub_s_files_become_more_and_not_larger(spark, root, m
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--seed=s", "--scale=0"], "generate: argument --scale: '0' is not a number above 0"),
-        (["--seed=s", "--scale=nan"], "generate: argument --scale: 'nan' is not a number above 0"),
-        (["--seed=s", "--scale=many"], "generate: argument --scale: 'many' is not a number above 0"),
-        (["--scale=1"], "generate: the following arguments are required: --seed"),
-        (["--seed=s", "--dataset=live"], "generate: argument --dataset: live is not generated, only exercises is"),
-        (["--seed=s", "--root=lab"], "generate: argument --root: 'lab' is not a URL"),
-        (["--seed=s", "--sede=t"], "generate: unrecognized arguments: --sede=t"),
+        (["--seed=s", "--scale=0"], "argument --scale: '0' is not a number above 0"),
+        (["--seed=s", "--scale=nan"], "argument --scale: 'nan' is not a number above 0"),
+        (["--seed=s", "--scale=many"], "argument --scale: 'many' is not a number above 0"),
+        (["--scale=1"], "the following arguments are required: --seed"),
+        (["--seed=s", "--dataset=live"], "argument --dataset: live is not generated, only exercises is"),
+        (["--seed=s", "--root=lab"], "argument --root: 'lab' is not a URL"),
+        (["--seed=s", "--sede=t"], "unrecognized arguments: --sede=t"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_sentence(run_task, folder, arguments, sentence):
